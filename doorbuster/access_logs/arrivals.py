@@ -82,8 +82,8 @@ def describe_arrivals(
     visits: Visits, minutes: Mapping[int, MinuteLoad], first_s: float, last_s: float, *, window_s: float
 ) -> Arrivals:
     """All of that for a log with at least one visit; the window is `window_s` long, or all of the log."""
-    first_ms, last_ms = int(first_s * 1e3), max(int(last_s * 1e3) + 1, int(visits.start_ms[-1]) + 1)
-    first_ms = min(first_ms, int(visits.start_ms[0]))
+    first_ms = min(int(first_s * 1e3), int(visits.start_ms[0]))
+    last_ms = max(int(last_s * 1e3) + 1, int(visits.start_ms[-1]) + 1, first_ms + 1_000)
     censored = _censored(minutes)
     window = _busiest(visits, first_ms, last_ms, window_s, censored)
     seconds = _counts(visits, window, 1_000)

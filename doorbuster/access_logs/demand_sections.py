@@ -137,10 +137,11 @@ def _pages(model: DemandModel) -> Section:
     )
     columns = (Column("address"), Column("kind"), Column("share of page views"), Column("evidence"))
     unknown = views[OTHER] / total if total else 0.0
+    named = "1 kind" if len(kinds) == 1 else f"{len(kinds)} kinds"
     return Section(
         "pages",
         "Which pages are there?",
-        f"{len(kinds)} kinds of pages; {100 * unknown:.1f} % of the page views are of no known kind and "
+        f"{named} of pages; {100 * unknown:.1f} % of the page views are of no known kind and "
         "count as home pages.",
         figures=(chart,) if kinds else (),
         tables=(

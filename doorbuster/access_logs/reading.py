@@ -131,6 +131,7 @@ def _read_logs(files: Sequence[Path], options: LogOptions, on_progress: Callable
     counts, first_s, last_s = PieceCounts(), np.inf, -np.inf
     ends: dict[Path, tuple[float, int]] = {}
     notes: list[str] = []
+    first_bad: tuple[Path, tuple[int, str]] | None = None
     for result in _results(pieces, (form, table, key), _processes(options, size, len(pieces))):
         piece = result.piece
         on_progress(piece.end - piece.start)
@@ -143,13 +144,13 @@ def _read_logs(files: Sequence[Path], options: LogOptions, on_progress: Callable
             result.ends_s if result.counts.requests else ends.get(piece.path, (0.0, 0))[0],
             lines,
         )
+        first_bad = first_bad or (piece.path, result.bad[0]) if result.bad else first_bad
         counts.add(result.counts)
         store.add(result.events)
         if result.truncated:
             notes.append(f"{piece.path.name} ends early: its compression is cut off or damaged")
     if not counts.requests:
-        names = ", ".join(str(path) for path in files)
-        raise UsageError(f"{names}: no request found in {counts.lines:,} lines; is this the right log?")
+        raise UsageError(_no_request(files, form, counts.lines, first_bad))
     return ReadLog(form, table, counts, store, float(first_s), float(last_s), tuple(notes))
 
 
@@ -340,6 +341,20 @@ def _sample_blocks(path: Path, places: int) -> Iterator[bytes]:
 
 
 # ---- what is wrong with a log
+
+
+def _no_request(
+    files: Sequence[Path], form: LogFormat, lines: int, bad: tuple[Path, tuple[int, str]] | None
+) -> str:
+    counted = "1 line" if lines == 1 else f"{lines:,} lines"
+    if bad is None:
+        names = ", ".join(str(path) for path in files)
+        return f"{names}: no request found in {counted}; is this the right log?"
+    path, (line, text) = bad
+    return (
+        f"{path}:{line}: no request found in {counted}: not a line of {_article(form.description)}: its shape is "
+        f"{_shape(text)!a}"
+    )
 
 
 def _check_bad_lines(result: _PieceResult, form: LogFormat, lines_before: int) -> None:

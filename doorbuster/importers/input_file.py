@@ -110,17 +110,20 @@ class InputFile:
         return self._file
 
     def _read(self, size: int) -> bytes:
+        """Up to `size` bytes; of a damaged file whatever can be decompressed."""
+        parts, found = [], 0
         try:
-            read: bytes = self._stream.read(size)
+            while found < size and (part := self._stream.read1(size - found)):
+                parts.append(part)
+                found += len(part)
         except (EOFError, OSError, zlib.error, zstandard.ZstdError):
             if self._stream is self._file:
                 raise
             self.truncated = True
-            return b""
         position = self._file.tell()
         self._on_progress(position - self._consumed)
         self._consumed = position
-        return read
+        return b"".join(parts)
 
     def _fill(self, size: int) -> bytes:
         parts = b""

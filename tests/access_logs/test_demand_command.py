@@ -161,6 +161,8 @@ def lines_at(*seconds, address="GET /"):
         (lines_at(*range(30)) + '{"time": 1}\n' * 10, "a.log:31: not a line of an Apache or nginx combined log: "
          "its shape is '{\"aaaa\": 0}'; 10 of 40 lines are not. Split a file that mixes formats"),
         (lines_at(0) .replace("2023", "1970"), "a.log: has the time 1970-11-14 22:13:20 UTC, when no log of a shop"),
+        (lines_at(0).replace("14/Nov/2023:22", "31/Nov/2023:27"), "a.log:1: no request found in 1 line: not a line of an Apache or nginx combined log: its shape is"),
+        (lines_at(0).replace("Nov", "Nom"), "a.log:1: no request found in 1 line"),
         (lines_at(0).replace("2023", "2093"), "a.log: has the time 2093-11-14 22:13:20 UTC"),
         (lines_at(0, address="GET /static/x.css"), "a.log: no visit of a person found: of 1 requests, 0 are of programs, "
          "1 for static files"),

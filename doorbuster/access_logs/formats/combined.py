@@ -26,6 +26,7 @@ _NUMBER = re.compile(rb"\d+(?:\.\d+)?|-")
 _SAMPLE_LINES = 400
 _TIME_WIDTH = 29  # from the bracket to the quotation mark of the request
 _DIGITS = np.array([1, 2, 8, 9, 10, 11, 13, 14, 16, 17, 19, 20])  # of day, year, hour, minute, second
+_HIGHEST = np.array([31, 23, 59, 60])  # day, hour, minute, second
 _ZONE_DIGITS = np.array([23, 24, 25, 26])
 _ZERO, _NINE, _QUOTE, _NEWLINE, _SPACE, _BACKSLASH, _MINUS = 48, 57, 34, 10, 32, 92, 45
 _MONTHS = {name: number for number, name in enumerate(
@@ -237,6 +238,9 @@ def _usable(
     usable &= (data[start] == ord("[")) & (data[start + 27] == ord("]"))
     digits = data[start[:, None] + _DIGITS]
     usable &= ((digits >= _ZERO) & (digits <= _NINE)).all(axis=1)
+    usable &= _MONTH_TABLE[data[start + 5].astype(np.int64) * 256 + data[start + 6]] > 0
+    tens, ones = digits[:, [0, 6, 8, 10]].astype(np.int64) - _ZERO, digits[:, [1, 7, 9, 11]] - _ZERO
+    usable &= (tens * 10 + ones <= _HIGHEST).all(axis=1)
     status = data[behind[:, None] + np.array([2, 3, 4])]
     usable &= ((status >= _ZERO) & (status <= _NINE)).all(axis=1)
     return usable
@@ -261,7 +265,7 @@ def _times(data: Bytes, start: Ints) -> Floats:
 
 
 def _month_table() -> Ints:
-    table = np.ones(65_536, np.int64)
+    table = np.zeros(65_536, np.int64)
     for letters, number in _MONTHS.items():
         table[letters[0] * 256 + letters[1]] = number
     return table

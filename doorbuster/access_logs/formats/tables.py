@@ -121,7 +121,10 @@ def detect_table(
     cut = delimiter or max(_DELIMITERS, key=line.count)
     if not rest.strip() or cut not in line:
         return None
-    columns = tuple(name.strip() for name in next(csv.reader([line], delimiter=cut)))
+    try:
+        columns = tuple(name.strip() for name in next(csv.reader([line], delimiter=cut)))
+    except csv.Error:
+        return None
     if fields is None:
         fields = find_fields(columns)
     elif missing := [name for name in fields.names.values() if name not in columns]:
