@@ -352,8 +352,8 @@ def _no_request(
         return f"{names}: no request found in {counted}; is this the right log?"
     path, (line, text) = bad
     return (
-        f"{path}:{line}: no request found in {counted}: not a line of {_article(form.description)}: its shape is "
-        f"{_shape(text)!a}"
+        f"{path}:{line}: no request found in {counted}: not a line of {_article(form.description)}: "
+        f"its shape is {_shape(text)!a}"
     )
 
 
