@@ -177,9 +177,11 @@ def recorded_run_scenario(run: Run) -> Scenario | LocustScenario:
     Raises: RecordError if it cannot be read.
     """
     from doorbuster.errors import RecordError, ScenarioError
-    from doorbuster.scenario import read_any_scenario
+    from doorbuster.scenario import locust_scenario, read_any_scenario
 
     meta = run.meta
+    if meta.imported and not meta.scenario_text.strip():  # imported without thresholds
+        return locust_scenario(None, title=meta.title).with_source(Path(meta.scenario_name), "")
     try:
         return read_any_scenario(meta.scenario_text, file=meta.scenario_name)
     except ScenarioError as error:

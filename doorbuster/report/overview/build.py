@@ -10,7 +10,7 @@ from doorbuster.report.formatting import format_number, started_at
 from doorbuster.report.overview.cause import lead_cause
 from doorbuster.report.overview.channels import channel_rows
 from doorbuster.report.overview.confidence import confidence
-from doorbuster.report.overview.figures import customer_figures, request_figures
+from doorbuster.report.overview.figures import customer_figures, request_figures, search_figures
 from doorbuster.report.overview.next_steps import next_steps
 from doorbuster.report.overview.peak_chart import peak_chart
 from doorbuster.report.overview.values import ChannelChange, HeadlineFigure, Overview
@@ -74,7 +74,7 @@ def _of_search(context: RunContext, lead: Section, verdict: Verdict) -> Overview
         status=verdict.status,
         sentence=lead.sentence,
         question=lead.question,
-        figures=_as_figures(lead),
+        figures=(*search_figures(lead.metrics), *_as_figures(lead)),
         chart=next(iter(lead.figures), None),
         why=lead.findings[:MAX_WHY],
         confidence=(f"Everything below is about one of the runs: {_without_badge(verdict)}",),

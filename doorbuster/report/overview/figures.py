@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from shlex import quote
 
 from doorbuster.gate import MetricEstimate, customer_rate, estimate, worst_channel
@@ -14,7 +15,13 @@ from doorbuster.report.section import Metric, Unit, ratio_metric
 from doorbuster.scenario.thresholds.language import read_thresholds
 from doorbuster.units import CURRENCIES, format_count, format_duration
 
-NOTHING: Mapping[str, Metric] = {}
+_OF_SEARCHES = (
+    ("rate", "Capacity"),
+    ("demand", "Planned peak"),
+    ("headroom", "Capacity over planned peak"),
+    ("sufficient_probability", "Probability that it is enough"),
+    ("peak_n", "Size at which throughput peaks"),
+)
 
 
 def customer_figures(
@@ -46,14 +53,29 @@ def request_figures(context: RunContext, users: Mapping[str, Metric]) -> tuple[H
     stall = users.get("longest_stall")
     if context.is_closed and stall is not None:
         detail = "without any answer" if stall.value else "answers came all the time"
-        text = "" if stall.value else "None"
-        tone: Tone = "bad" if stall.value else "good"
-        figures.append(HeadlineFigure("longest_stall", "Longest stall", stall, text, detail, tone=tone))
+        figure = HeadlineFigure("longest_stall", "Longest stall", stall, detail=detail, tone="bad")
+        if not stall.value:
+            figure = replace(figure, metric=None, text="None", tone=_good(context))
+        figures.append(figure)
     elif not context.is_closed:
         served = customer_rate(context.run.customers(), "served")
         detail = f"{format_count(served.successes)} of {format_count(served.n)} visits"
         figures.append(HeadlineFigure("served", "Visits served", ratio_metric(served), detail=detail))
     return tuple(figures)
+
+
+def search_figures(found: Mapping[str, Metric]) -> tuple[HeadlineFigure, ...]:
+    """For the section that summarises several runs: those of its metrics that a decision needs."""
+    return tuple(
+        HeadlineFigure(name, label, metric)
+        for name, label in _OF_SEARCHES
+        if (metric := found.get(name)) is not None and metric.value is not None
+    )
+
+
+def _good(context: RunContext) -> Tone:
+    """The tone of an absence, which means something only if the run went to its end."""
+    return "good" if context.run.meta.status == "finished" else "plain"
 
 
 def _could(context: RunContext) -> HeadlineFigure:
@@ -87,7 +109,7 @@ def _lost(context: RunContext, customers: Mapping[str, Metric]) -> HeadlineFigur
     orders = f"of {expected.value:,.0f} expected orders"
     if not missed.value or missed.value < 0.5:
         return HeadlineFigure(
-            "lost_sales", label, text="None", detail=f"{orders}, none was missed", tone="good"
+            "lost_sales", label, text="None", detail=f"{orders}, none was missed", tone=_good(context)
         )
     scope = f"{missed.value:,.0f} {orders} in these {lasted}"
     if sales is None or sales.value is None:
@@ -113,7 +135,7 @@ def _broke(context: RunContext, customers: Mapping[str, Metric]) -> HeadlineFigu
         return HeadlineFigure("outage_start", "Broke", text="Unknown", detail=why)
     if start is None or start.value is None:
         return HeadlineFigure(
-            "outage_start", "Broke", text="Never", detail="ordering held all the time", tone="good"
+            "outage_start", "Broke", text="Never", detail="ordering held all the time", tone=_good(context)
         )
     back = "did not recover"
     if end is not None and end.value is not None:
