@@ -119,7 +119,7 @@ def test_the_chart_of_percentiles_over_time(loaded, open_peak):
     for window in range(60 // width):
         of = {end: times for (end, at), times in by_window.items() if at == window}
         texts = [text_of(one) for one in quantiles(of, None, (0.5, 0.8, 0.95, 0.99))]
-        expected.append([format_clock((window + 0.5) * width), *texts])
+        expected.append([format_clock(window * width), *texts])
     assert loaded.js(numbers_of("Response time of web")) == [["from", "p50", "p80", "p95", "p99"], *expected]
 
 

@@ -238,10 +238,10 @@ class TimeChart {
 
   #fillTable() {
     if (!this.table.open || !this.shown) return;
-    const { x, series, unit, axis } = this.shown;
+    const { x, starts = x, series, unit, axis } = this.shown;
     const named = series.filter((one) => !one.silent);
     const head = [axis ? axis.name : "from", ...named.map((one) => one.label)];
-    const rows = x.slice(0, 400).map((value, at) => [axis ? axis.text(value) : clockText(value),
+    const rows = x.slice(0, 400).map((value, at) => [axis ? axis.text(value) : clockText(starts[at]),
       ...named.map((one) => cellText(one, at, unit))]);
     this.table.replaceChildren(this.table.firstChild, plainTable(head, rows, this.shown.title));
   }

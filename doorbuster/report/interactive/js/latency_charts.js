@@ -41,10 +41,12 @@ function percentileChart(state) {
   const shares = pens.map(([p]) => p);
   const width = percentileWindow(data, n, filter);
   const found = percentilesOverTime(data, run, filter, shares, width);
+  if (found.columns.every((column) => column.every((one) => one.us === null))) return null;
   return {
     title: `Response time of ${filterName(state)}`,
     note: `Windows of ${durationText(width)}; a percentile is missing where a window has too few requests for it.`,
     x: found.starts.map((start) => start + width / 2),
+    starts: found.starts,
     series: pens.map(([p, pen], at) => ({ label: percentileName(p), pen, values: inMs(found.columns[at]), atLeast: areBounds(found.columns[at]), dash: at === pens.length - 1 ? DASHES["-."] : [] })),
     unit: "ms",
     log: true,
@@ -65,11 +67,12 @@ function byStepChart(state) {
   const fewest = Math.max(...slowest.map((one) => one.n));
   const width = percentileWindow(data, fewest, filter);
   const lines = slowest.map((one) => percentilesOverTime(data, run, { ...filter, step: one.step }, [state.p], width));
-  const hidden = groups.size - slowest.length;
+  if (lines.every((line) => line.columns[0].every((one) => one.us === null))) return null;
   return {
-    title: `${percentileName(state.p)} of ${hidden > 0 ? `the ${slowest.length} slowest steps` : "each step"}`,
+    title: `${percentileName(state.p)} of ${slowest.length === MOST_LINES && groups.size > MOST_LINES ? `the ${MOST_LINES} slowest steps` : "each step with enough requests"}`,
     note: `Windows of ${durationText(width)}, ${filterName(state)}.`,
     x: lines[0].starts.map((start) => start + width / 2),
+    starts: lines[0].starts,
     series: slowest.map((one, at) => ({ label: nameOf(data, one.step), pen: CYCLE[at][0], dash: DASHES[CYCLE[at][1]], values: inMs(lines[at].columns[0]), atLeast: areBounds(lines[at].columns[0]) })),
     unit: "ms",
     log: true,
@@ -128,6 +131,7 @@ function heatChart(state) {
     title: "How response times spread",
     note: `Shade: share of the requests ${data.closed ? "sent" : "due"} in windows of ${durationText(heat.width)}. Abandoned requests count at the time the customer left.`,
     x: heat.starts.map((start) => start + heat.width / 2),
+    starts: heat.starts,
     series: [{ label: "p50", pen: "--c2", values: inMs(middles) }],
     unit: "ms",
     log: true,
@@ -184,11 +188,14 @@ function bandsChart(state) {
   const found = percentilesOverTime(data, run, filter, shares, width);
   const column = (p) => inMs(found.columns[shares.indexOf(p)]);
   const x = found.starts.map((start) => start + width / 2);
-  if (column(0.5).every((value) => value === null)) return null;
+  const known = shares.flatMap(column).filter((value) => value !== null);
+  if (!known.length) return null;
   return {
     title: "Percentile bands",
     note: `Around the median: a half, 80 % and 90 % of the requests of each window of ${durationText(width)}.`,
     x,
+    starts: found.starts,
+    range: [Math.min(...known) / 1.25, Math.max(...known) * 1.25],
     series: [{ label: "p50", pen: "--strong", values: column(0.5) },
       ...[0.05, 0.95].map((p) => ({ label: percentileName(p), pen: "--quiet", values: column(p), points: false }))],
     unit: "ms",

@@ -5,10 +5,16 @@ function stepTable(host, state) {
     ...Object.entries(groupNames(state.data)).map(([value, text]) => element("option", { value, selected: state.by === value }, `by ${text.toLowerCase()}`)));
   host.append(element("h3", {}, "Response times ", by));
   const table = new SortedTable(host, "Response times", { name: "Requests", falls: true });
+  const note = element("p", { class: "note" });
+  host.append(note);
   return () => {
     by.value = state.by;
     const found = stepRows(state);
     table.show(stepColumns(state, found), found.rows);
+    const missing = found.shares.filter((p) => found.rows.some((row) => row.quantiles.get(p)?.us == null));
+    note.textContent = missing.length ? `${UNKNOWN}: too few requests. ${missing.map((p) => `${percentileName(p)} needs ${countText(minimumN(p))}`).join(", ")}.` : "";
+    table.host.hidden = !found.rows.length;
+    if (!found.rows.length) note.textContent = `No request for ${filterName(state)}.`;
   };
 }
 
@@ -93,6 +99,7 @@ async function start() {
   });
   const nav = document.getElementById("contents");
   if (nav) followContents(nav);
+  if (nav && matchMedia("(max-width: 46rem)").matches) nav.querySelector("details").open = false;
   document.documentElement.dataset.ready = "true";
 }
 

@@ -66,6 +66,8 @@ function outcomeChart(state) {
   };
 }
 
+const CAUSE_PENS = ["--failed", "--c4", "--c5", "--c3", "--ok"];
+
 function errorChart(state) {
   const { data, filter } = state;
   const width = countWindow(state);
@@ -74,7 +76,7 @@ function errorChart(state) {
   if (!found.size) return null;
   const total = (values) => values.reduce(sum, 0);
   const ordered = [...found].sort((a, b) => total(b[1]) - total(a[1]));
-  const shown = ordered.slice(0, MOST_LINES - 1).map(([name, values], at) => ({ label: nameOf(data, name), pen: CYCLE[(at + 1) % MOST_LINES][0], values: values.map((n) => n / width) }));
+  const shown = ordered.slice(0, MOST_LINES - 1).map(([name, values], at) => ({ label: nameOf(data, name), pen: nameOf(data, name) === "patience" ? "--abandoned" : CAUSE_PENS[at % CAUSE_PENS.length], values: values.map((n) => n / width) }));
   const rest = ordered.slice(MOST_LINES - 1);
   if (rest.length) {
     shown.push({ label: `${rest.length} other causes`, pen: "--quiet", values: starts.map((_, at) => rest.reduce((n, [, values]) => n + values[at], 0) / width) });

@@ -144,7 +144,7 @@ function stepColumns(state, { rows, shares }) {
   const count = (name, key) => {
     if (rows.some((row) => row[key])) columns.push({ name, number: true, value: (row) => row[key], cell: (row) => (row[key] ? number(countText(row[key]), row[key]) : "0") });
   };
-  count("Abandoned", "abandoned");
+  if (rows.some((row) => row.abandoned !== row.lost)) count("Abandoned", "abandoned"); // each lost customer abandoned one
   count("Failed", "failed");
   count("Customers lost", "lost");
   if (rows.some((row) => row.course && row.course.filter((value) => value !== null).length > 1)) {
