@@ -35,10 +35,9 @@ def main() -> None:
     with contextlib.suppress(OSError):
         os.nice(NICENESS)
     task = json.loads(sys.stdin.readline())
-    stream = RunStream(
-        Path(task["folder"]), parse_destinations(task["destinations"]), every_s=task["every_s"]
-    )
     try:
+        destinations = parse_destinations(task["destinations"])
+        stream = RunStream(Path(task["folder"]), destinations, every_s=task["every_s"])
         stream.open()
     except UsageError as error:
         _report({"error": str(error)})

@@ -50,14 +50,13 @@ def k6_metrics(totals: RunTotals) -> tuple[StreamedMetric, ...]:
     ended: dict[str, int] = {}
     for (channel, _), n in totals.customers.items():
         ended[channel] = ended.get(channel, 0) + n
-    visits = sum((Distribution(bins) for bins in totals.visits.values()), Distribution.empty())
     return (
         metric("http_reqs_total", "counter", "requests", requests.items()),
         metric("http_req_failed_rate", "gauge", "share of failed and abandoned requests",
                ((key, found.could / found.wanted) for key, found in tried.items())),
         *trend("http_req_duration", "response time from the intended start", totals.merged(_request)),
         *trend("http_req_waiting", "time to the first byte", totals.merged(_request, first_byte=True)),
-        *trend("iteration_duration", "duration of visits", {(): visits}),
+        *trend("iteration_duration", "duration of visits", {(): Distribution(totals.visits)}),
         metric("iterations_total", "counter", "visits that have ended",
                ((labels(scenario=channel), n) for channel, n in ended.items())),
         metric("dropped_iterations_total", "counter", "arrivals the generator did not start",

@@ -9,6 +9,7 @@ Rules of this module:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -16,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from doorbuster.records.batch import Event
-from doorbuster.records.histogram import BINS, Histogram, Ints, middle_us
+from doorbuster.records.histogram import BINS, Histogram, middle_us
 
 MetricKind = Literal["counter", "gauge", "distribution"]
 Labels = tuple[tuple[str, str], ...]
@@ -28,46 +29,55 @@ BUCKET_EDGES_S = (
     0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0,
     15.0, 20.0, 30.0, 60.0,
 )  # fmt: skip
-_MIDDLE_S = middle_us(np.arange(BINS)) / 1e6
-_BUCKET_OF_BIN = np.searchsorted(BUCKET_EDGES_S, _MIDDLE_S)
+MIDDLE_S = middle_us(np.arange(BINS)) / 1e6
+_BUCKET_OF_BIN = np.searchsorted(BUCKET_EDGES_S, MIDDLE_S)
 
 
 @dataclass(frozen=True, eq=False)
 class Distribution:
-    """Durations counted since the start of the run, in the bins of the run file."""
+    """Durations counted since the start of the run, in the bins of the run file.
 
-    counts: Ints
+    Sparse: a receiver that does not answer makes many updates wait in memory.
+    """
+
+    histogram: Histogram
 
     @classmethod
-    def empty(cls) -> Distribution:
-        return cls(np.zeros(BINS, np.int64))
-
-    def __add__(self, other: Distribution) -> Distribution:
-        return Distribution(self.counts + other.counts)
+    def of(cls, *parts: Histogram) -> Distribution:
+        """All durations of several histograms together."""
+        return cls(parts[0] if len(parts) == 1 else merged_histogram(parts))
 
     @cached_property
     def n(self) -> int:
-        return int(self.counts.sum())
+        return self.histogram.n
 
     @cached_property
     def sum_s(self) -> float:
         """Sum of the bins' middles, in s."""
-        return float(self.counts @ _MIDDLE_S)
-
-    @cached_property
-    def histogram(self) -> Histogram:
-        return Histogram.from_counts(self.counts)
+        return float(self.histogram.bin_counts @ MIDDLE_S[self.histogram.bins])
 
     @cached_property
     def cumulative_buckets(self) -> tuple[int, ...]:
         """How many durations are at most each edge of `BUCKET_EDGES_S`."""
-        buckets = np.bincount(_BUCKET_OF_BIN, weights=self.counts, minlength=len(BUCKET_EDGES_S) + 1)
+        buckets = np.bincount(
+            _BUCKET_OF_BIN[self.histogram.bins],
+            weights=self.histogram.bin_counts,
+            minlength=len(BUCKET_EDGES_S) + 1,
+        )
         return tuple(np.cumsum(buckets[:-1]).astype(np.int64).tolist())
 
     def quantile_s(self, p: float) -> float | None:
         """The p-quantile in s; None without durations."""
         found = self.histogram.quantile_us(p)
         return None if found is None else found / 1e6
+
+
+def merged_histogram(parts: Iterable[Histogram]) -> Histogram:
+    """All values of several histograms together."""
+    found = tuple(parts)
+    bins = [part.bins for part in found] or [np.empty(0, np.int64)]
+    counts = [part.bin_counts for part in found] or [np.empty(0, np.int64)]
+    return Histogram.from_bins(np.concatenate(bins), np.concatenate(counts))
 
 
 @dataclass(frozen=True, slots=True)

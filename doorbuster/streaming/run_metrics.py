@@ -164,5 +164,5 @@ OWN_METRICS = (
               lambda totals, _: _of_workers(totals, "loop_lag_ms", 1e-3)),
     OwnMetric("generator_lateness_seconds", "distribution", "seconds", "",
               "start delay of customers, caused by the generator",
-              lambda totals, _: [((), Distribution(totals.lateness.copy()))]),
+              lambda totals, _: [((), Distribution(totals.lateness))]),
 )  # fmt: skip

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
-import numpy as np
-
-from doorbuster.records.batch import HealthSecond
-from doorbuster.records.histogram import BINS, Ints, unpack
+from doorbuster.records.batch import HealthSecond, RequestSecond
+from doorbuster.records.histogram import Histogram
 from doorbuster.records.metadata import RunMeta
 from doorbuster.records.row_stream import NewRows
-from doorbuster.streaming.metric import Distribution
+from doorbuster.streaming.metric import Distribution, merged_histogram
 
 K = TypeVar("K", bound=Hashable)
 
@@ -27,10 +25,6 @@ class RequestGroup(NamedTuple):
     cause: str
 
 
-def _counts() -> Ints:
-    return np.zeros(BINS, np.int64)
-
-
 @dataclass
 class RequestTotals:
     """Requests of one group."""
@@ -38,8 +32,8 @@ class RequestTotals:
     n: int = 0
     bytes_sent: int = 0
     bytes_received: int = 0
-    response: Ints = field(default_factory=_counts)
-    first_byte: Ints = field(default_factory=_counts)
+    response: Histogram = field(default_factory=Histogram.empty)
+    first_byte: Histogram = field(default_factory=Histogram.empty)
 
 
 @dataclass
@@ -71,21 +65,24 @@ class RunTotals:
     counters: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     events: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     generator: dict[str, HealthSecond] = field(default_factory=dict)
-    lateness: Ints = field(default_factory=_counts)
-    visits: dict[str, Ints] = field(default_factory=lambda: defaultdict(_counts))
+    lateness: Histogram = field(default_factory=Histogram.empty)
+    visits: Histogram = field(default_factory=Histogram.empty)
     max_in_flight: int = 0
 
     def add(self, rows: NewRows, workers: Mapping[int, str]) -> None:
         """Add new rows of the run file; `workers` holds their names."""
         reports = rows.reports
+        times: dict[RequestGroup, list[RequestSecond]] = defaultdict(list)
         for row in reports.requests:
             series = row.series
-            group = self.requests[RequestGroup(series.channel, series.step, series.outcome, series.cause)]
-            group.n += row.n
-            group.bytes_sent += row.bytes_sent
-            group.bytes_received += row.bytes_received
-            _add_bins(group.response, row.response)
-            _add_bins(group.first_byte, row.first_byte)
+            times[RequestGroup(series.channel, series.step, series.outcome, series.cause)].append(row)
+        for key, found in times.items():
+            group = self.requests[key]
+            group.n += sum(row.n for row in found)
+            group.bytes_sent += sum(row.bytes_sent for row in found)
+            group.bytes_received += sum(row.bytes_received for row in found)
+            group.response = _with(group.response, (row.response for row in found))
+            group.first_byte = _with(group.first_byte, (row.first_byte for row in found))
         for customer in reports.customers:
             self.customers[customer.channel, customer.outcome] += customer.n
             self.browse[customer.channel].add(customer.browse, customer.n)
@@ -101,12 +98,12 @@ class RunTotals:
             self.events[event.kind] += 1
         for health in rows.health:
             self.generator[workers.get(health.worker, str(health.worker))] = health.state
-            _add_bins(self.lateness, health.state.lateness)
+        self.lateness = _with(self.lateness, (health.state.lateness for health in rows.health))
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
 
-    def add_visit(self, channel: str, durations: bytes) -> None:
+    def add_visits(self, durations: Iterable[bytes]) -> None:
         """Add packed durations of visits."""
-        _add_bins(self.visits[channel], durations)
+        self.visits = _with(self.visits, durations)
 
     @property
     def in_flight(self) -> int:
@@ -124,16 +121,15 @@ class RunTotals:
         self, group: Callable[[RequestGroup], K | None], *, first_byte: bool = False
     ) -> dict[K, Distribution]:
         """Response times, or times to the first byte, added up by group; None leaves requests out."""
-        sums: dict[K, Ints] = {}
+        parts: dict[K, list[Histogram]] = {}
         for key, totals in self.requests.items():
             name = group(key)
             if name is not None:
-                bins = totals.first_byte if first_byte else totals.response
-                sums[name] = sums[name] + bins if name in sums else bins.copy()
-        return {name: Distribution(bins) for name, bins in sums.items()}
+                parts.setdefault(name, []).append(totals.first_byte if first_byte else totals.response)
+        return {name: Distribution.of(*found) for name, found in parts.items()}
 
 
-def _add_bins(counts: Ints, packed: bytes) -> None:
-    if packed:
-        found = unpack(packed)
-        np.add.at(counts, found.bins, found.counts)
+def _with(known: Histogram, packed: Iterable[bytes]) -> Histogram:
+    """The histogram with further packed bins."""
+    new = b"".join(packed)
+    return merged_histogram((known, Histogram.from_blobs((new,)))) if new else known

@@ -92,6 +92,5 @@ class RunStream:
             totals.meta = run.meta  # before the rows: a run that has finished by now has no later ones
             rows = run.new_rows(self._position)
             totals.add(rows, run.worker_names())
-            for channel, durations in run.new_visits(self._position):
-                totals.add_visit(channel, durations)
+            totals.add_visits(durations for _, durations in run.new_visits(self._position))
             return rows.reports.events

@@ -63,11 +63,9 @@ def test_a_killed_probe_ends_no_run_and_leaves_no_browser(tmp_path, chromium_pat
     while not (output.exists() and '"visit"' in output.read_text()):
         assert time.monotonic() < until
         time.sleep(0.1)
-    probes = [
-        one
-        for one in psutil.Process(run.pid).children(recursive=True)
-        if "doorbuster.browsers" in one.cmdline()
-    ]
+    descendants = psutil.Process(run.pid).children(recursive=True)
+    probes = [one for one in descendants if "doorbuster.browsers" in words_of(one)]
+    assert probes
     for probe in probes:
         probe.kill()
     _, said = run.communicate(timeout=180)

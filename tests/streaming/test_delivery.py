@@ -9,6 +9,7 @@ import time
 import pytest
 from streaming_ports import free_port
 
+from doorbuster.errors import UsageError
 from doorbuster.streaming import delivery as module
 from doorbuster.streaming.delivery import Delivery
 from doorbuster.streaming.destination import parse_destinations
@@ -151,3 +152,9 @@ def test_a_defect_of_an_output_is_counted_and_ends_nothing():
     found.put(numbered(1))
     tally = finished(found)
     assert (tally.lost, tally.reason) == (1, "internal error, please report it: KeyError: 'x'")
+
+
+def test_a_token_of_several_lines_is_refused_before_the_run(monkeypatch):
+    monkeypatch.setenv("DOORBUSTER_OTLP_TOKEN", "abc\ndef")
+    with pytest.raises(UsageError, match="DOORBUSTER_OTLP_TOKEN must be one line of printable characters"):
+        started("otlp=http://127.0.0.1:1")

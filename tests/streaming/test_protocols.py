@@ -22,7 +22,7 @@ HOSTILE = 'a "b"\\c,d=e f\ng'
 
 
 def distribution(*times_us: int) -> Distribution:
-    return Distribution(Histogram.from_values(times_us).counts)
+    return Distribution(Histogram.from_values(times_us))
 
 
 def counter(value: float, **names: str) -> StreamedMetric:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from urllib.parse import SplitResult
 
 from doorbuster import __version__
+from doorbuster.errors import UsageError
 from doorbuster.output import masked, one_line
 from doorbuster.output.secret_masking import remember_secrets
 from doorbuster.streaming.output import ReceiverUnavailable, UpdateRefused
@@ -33,6 +34,8 @@ def authorization(kind: str, *, scheme: str = "Bearer") -> dict[str, str]:
     value = os.environ.get(token_variable(kind), "").strip()
     if not value:
         return {}
+    if not value.isprintable():
+        raise UsageError(f"{token_variable(kind)} must be one line of printable characters")
     remember_secrets([value, *value.split()[1:]])
     if " " not in value:
         is_basic = ":" in value

@@ -54,7 +54,7 @@ def merged_points(metric: StreamedMetric) -> Iterable[MetricPoint]:
     found = [point.value for point in metric.points if isinstance(point.value, Distribution)]
     if len(found) > 1:
         kept = {name: value for name, value in metric.points[0].labels if name == "run_id"}
-        merged = sum(found, Distribution.empty())
+        merged = Distribution.of(*(one.histogram for one in found))
         yield MetricPoint(tuple(sorted({**kept, "channel": ALL, "step": ALL}.items())), merged)
 
 

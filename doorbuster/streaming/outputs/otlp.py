@@ -19,20 +19,18 @@ import numpy as np
 import orjson
 
 from doorbuster import __version__
-from doorbuster.records.histogram import BINS, middle_us
-from doorbuster.streaming.metric import Distribution, Labels, MetricPoint, StreamedMetric, Update
+from doorbuster.streaming.metric import MIDDLE_S, Distribution, Labels, MetricPoint, StreamedMetric, Update
 from doorbuster.streaming.outputs.http_post import HttpPost, authorization
 
 SCALE = 4  # buckets grow by 2 ** (2 ** -4) = 4.4 %
 CUMULATIVE = 2  # AggregationTemporality
 DEFAULT_PATH = "/v1/metrics"
-_MIDDLE_S = middle_us(np.arange(BINS)) / 1e6
 with np.errstate(divide="ignore"):
     # Bucket i holds values above base ** i, up to base ** (i + 1).
-    _INDEX = np.ceil(np.log2(_MIDDLE_S) * 2**SCALE - 1e-9)
-_INDEX = np.where(_MIDDLE_S > 0, _INDEX - 1, -math.inf)
-_FIRST, _LAST = int(_INDEX[_MIDDLE_S > 0].min()), int(_INDEX.max())
-_SLOT = np.where(_MIDDLE_S > 0, _INDEX - _FIRST, 0).astype(np.int64)
+    _INDEX = np.ceil(np.log2(MIDDLE_S) * 2**SCALE - 1e-9)
+_INDEX = np.where(MIDDLE_S > 0, _INDEX - 1, -math.inf)
+_FIRST, _LAST = int(_INDEX[MIDDLE_S > 0].min()), int(_INDEX.max())
+_SLOT = np.where(MIDDLE_S > 0, _INDEX - _FIRST, 0).astype(np.int64)
 
 
 class Otlp:
@@ -100,8 +98,10 @@ def _point(point: MetricPoint, update: Update) -> dict[str, Any]:
 
 def _exponential(found: Distribution) -> dict[str, Any]:
     """The buckets of a distribution; durations of 0 are counted apart."""
-    zeros = int(found.counts[_MIDDLE_S == 0].sum())
-    counts = np.bincount(_SLOT, weights=np.where(_MIDDLE_S > 0, found.counts, 0)).astype(np.int64)
+    bins, counted = found.histogram.bins, found.histogram.bin_counts
+    above = MIDDLE_S[bins] > 0
+    zeros = int(counted[~above].sum())
+    counts = np.bincount(_SLOT[bins[above]], weights=counted[above]).astype(np.int64)
     used = np.flatnonzero(counts)
     positive: dict[str, Any] = {"offset": 0, "bucketCounts": []}
     if used.size:

@@ -18,13 +18,12 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from doorbuster.records.histogram import BINS, middle_us
-from doorbuster.streaming.metric import Distribution, Labels, StreamedMetric, Update
+from doorbuster.records.histogram import Histogram
+from doorbuster.streaming.metric import MIDDLE_S, Distribution, Labels, StreamedMetric, Update
 from doorbuster.streaming.output import ReceiverUnavailable, UpdateRefused
 
 MAX_TIMINGS = 5000  # of one series in one update
 MAX_DATAGRAM = 1432  # bytes; fits into an Ethernet frame
-_MIDDLE_MS = middle_us(np.arange(BINS)) / 1e3
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _UNSAFE_IN_TAGS = re.compile(r"[^A-Za-z0-9_./-]+")
 
@@ -73,7 +72,7 @@ class StatsDEncoder:
     def __init__(self, *, tags: bool) -> None:
         self._tags = tags
         self._sent: dict[tuple[str, Labels], float] = {}
-        self._counted: dict[tuple[str, Labels], Distribution] = {}
+        self._counted: dict[tuple[str, Labels], Histogram] = {}
         self._rng = np.random.default_rng(0)
 
     def lines(self, metrics: Iterable[StreamedMetric]) -> Iterator[str]:
@@ -82,9 +81,9 @@ class StatsDEncoder:
             for point in metric.points:
                 key, (name, tags) = (metric.name, point.labels), self._named(metric.name, point.labels)
                 if isinstance(point.value, Distribution):
-                    before = self._counted.get(key, Distribution.empty())
-                    self._counted[key] = point.value
-                    yield from self._timings(name, tags, point.value.counts - before.counts)
+                    before = self._counted.get(key, Histogram.empty())
+                    self._counted[key] = point.value.histogram
+                    yield from self._timings(name, tags, point.value.histogram.counts - before.counts)
                 elif metric.kind == "counter":
                     increase = point.value - self._sent.get(key, 0)
                     self._sent[key] = point.value
@@ -96,7 +95,7 @@ class StatsDEncoder:
     def _timings(self, name: str, tags: str, counts: np.ndarray) -> Iterator[str]:
         bins = np.flatnonzero(counts)
         n = int(counts[bins].sum())
-        times_ms = np.repeat(_MIDDLE_MS[bins], counts[bins])
+        times_ms = np.repeat(MIDDLE_S[bins] * 1e3, counts[bins])
         rate = ""
         if n > MAX_TIMINGS:
             times_ms = self._rng.choice(times_ms, MAX_TIMINGS, replace=False)
