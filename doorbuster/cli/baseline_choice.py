@@ -32,6 +32,7 @@ def baseline_values(name: str, candidates: Sequence[Path], thresholds: Sequence[
 
     Raises: UsageError when no baseline has this name.
     """
+    from doorbuster.cli.channel_changes import channel_thresholds
     from doorbuster.compare.baseline_values import baseline_of_runs, relative_thresholds
 
     wanted = relative_thresholds(thresholds)
@@ -43,7 +44,9 @@ def baseline_values(name: str, candidates: Sequence[Path], thresholds: Sequence[
     paths = tuple(path for path in paths if path.resolve() not in taken)
     if not paths:
         raise UsageError(f"--baseline {name}: holds only the run itself; name other runs")
-    return baseline_of_runs(name, paths, candidates, wanted, analyse_sections)
+    return baseline_of_runs(
+        name, paths, candidates, (*wanted, *channel_thresholds(candidates)), analyse_sections
+    )
 
 
 def check_baseline(name: str, thresholds: Sequence[Threshold]) -> None:

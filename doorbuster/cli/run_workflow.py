@@ -206,6 +206,7 @@ def judge_run(
         quiet: without progress.
     """
     from doorbuster.cli.baseline_choice import judge_relative
+    from doorbuster.cli.channel_changes import channel_changes
     from doorbuster.compare.baseline_values import read_baseline_values, relative_thresholds
     from doorbuster.gate import judge, verdict
     from doorbuster.report import analyse_run, build_overview, known_causes
@@ -216,7 +217,11 @@ def judge_run(
     relative = judge_relative((*further_runs, run.path), scenario.thresholds, baseline)
     results = judge(run, analysed.sections, scenario.thresholds, relative=relative)
     found = verdict(run, results, known_causes(analysed.sections))
-    return JudgedRun(analysed, results, found, build_overview(run, analysed.sections, results, found))
+    changes = channel_changes(run, baseline)
+    overview = build_overview(
+        run, analysed.sections, results, found, baseline=baseline.name if baseline else "", changes=changes
+    )
+    return JudgedRun(analysed, results, found, overview)
 
 
 def write_everything(

@@ -1,4 +1,4 @@
-"""The manager's screen: one value and interval for each figure in every format, and a screen for every run."""
+"""The manager's screen: one value and interval for each figure in every format, a screen for every run."""
 
 from __future__ import annotations
 
@@ -223,3 +223,27 @@ def test_eight_channels_each_have_a_row_the_worst_first(open_peak):
     for row in overview.channels:
         assert row.could.value == customer_rate(rows, "can_order", {"channel": row.channel}).ratio
         assert row.wanted == row.got + row.lost
+
+
+def test_channels_show_their_change_against_the_baseline(build_peak, tmp_path):
+    import shutil
+
+    from click.testing import CliRunner
+
+    from doorbuster.cli import doorbuster as program
+
+    scenario = tmp_path / "relative.yaml"
+    with Run.open(build_peak()) as run:
+        text = run.meta.scenario_text
+    scenario.write_text(f'{text}  served: ["rate>=baseline-1%"]\n')
+    for name, changes in (("good", GOOD), ("bad", {"rate_per_s": 40.0})):
+        shutil.copytree(build_peak(**changes), tmp_path / name)
+    args = ["gate", str(tmp_path / "bad"), "--scenario", str(scenario), "--baseline", str(tmp_path / "good")]
+    done = CliRunner().invoke(program, [*args, "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    document = json.loads((tmp_path / "out" / "summary.json").read_text())
+    web = next(row for row in document["overview"]["channels"] if row["channel"] == "web")
+    assert re.fullmatch(r"−[\d.]+ pp \(−[\d.]+ to −[\d.]+ pp\)", web["change"])
+    page = spaced((tmp_path / "out" / "index.html").read_text())
+    assert "Against " in page
+    assert f'class="number bad">{web["change"]}' in page
