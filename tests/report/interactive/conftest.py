@@ -33,5 +33,13 @@ def write_page(run_path: Path, folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def page(build_peak, tmp_path_factory) -> Callable[..., Path]:
-    """The page of a peak with these changes."""
-    return lambda **changes: write_page(build_peak(**changes), tmp_path_factory.mktemp("page"))
+    """The page of a peak with these changes; equal ones are written once."""
+    written: dict[str, Path] = {}
+
+    def write(**changes) -> Path:
+        key = repr(sorted(changes.items()))
+        if key not in written:
+            written[key] = write_page(build_peak(**changes), tmp_path_factory.mktemp("page"))
+        return written[key]
+
+    return write

@@ -83,7 +83,7 @@ function clockSeconds(text) {
 function rateText(perSecond) {
   if (perSecond === null || perSecond === undefined) return UNKNOWN;
   const whole = Number.isInteger(perSecond) || Math.abs(perSecond) >= 1000;
-  return `${whole ? grouped(fixed(perSecond, 0)) : general(perSecond, 4)}/s`;
+  return `${whole ? grouped(fixed(perSecond, 0)) : general(perSecond, 3)}/s`;
 }
 
 function percentileName(p) {
