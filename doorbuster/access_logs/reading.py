@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from multiprocessing import get_context
@@ -40,7 +41,7 @@ from doorbuster.access_logs.visitors import IS_PROGRAM, VisitorHash
 from doorbuster.errors import UsageError
 from doorbuster.importers.input_file import InputFile
 
-PIECE_BYTES = 64 << 20
+PIECE_BYTES = 16 << 20
 SMALL_BYTES = 48 << 20  # below, other processes cost more than they save
 PART_BYTES = 400 << 20  # of log per part of the store
 MAX_PARTS = 128
@@ -202,12 +203,13 @@ def _results(pieces: Sequence[_Piece], work: _Work, processes: int) -> Iterator[
             gc.enable()
         return
     context = get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_start_pool_worker, initargs=work) as pool:
+    with ProcessPoolExecutor(processes, context, initializer=_start_worker, initargs=work) as pool:
         waiting: deque[Future[_PieceResult]] = deque()
         left = iter(pieces)
         try:
             for piece in left:
-                waiting.append(pool.submit(_read_piece, piece))
+                with _without_interrupts():
+                    waiting.append(pool.submit(_read_piece, piece))
                 if len(waiting) >= 2 * processes:
                     yield waiting.popleft().result()
             while waiting:
@@ -218,6 +220,16 @@ def _results(pieces: Sequence[_Piece], work: _Work, processes: int) -> Iterator[
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Ctrl-C is for this process: those that it starts meanwhile inherit the blocked signal."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 # ---- inside a worker process
@@ -238,11 +250,6 @@ def _start_worker(form: LogFormat, table: PageTable, key: bytes) -> None:
     reader = EventReader(table, VisitorHash(key, has_agents=form.has_agents), form.stamp)
     _WORKER[:] = [_ReadingWorker(form, reader)]
     gc.disable()  # millions of texts and no circles: collecting would only take time
-
-
-def _start_pool_worker(form: LogFormat, table: PageTable, key: bytes) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
-    _start_worker(form, table, key)
 
 
 def _read_piece(piece: _Piece) -> _PieceResult:
