@@ -9,7 +9,12 @@ from typing import Any
 
 import click
 
-from doorbuster.cli.forecast_options import forecast_options, forecast_settings, history_options
+from doorbuster.cli.forecast_options import (
+    base_scenario,
+    forecast_options,
+    forecast_settings,
+    history_options,
+)
 from doorbuster.output import say
 
 
@@ -44,7 +49,7 @@ def forecast(history: Sequence[Path], **options: Any) -> int:
     from doorbuster.forecast.write_forecast import MEDIAN_FILE, write_forecast
     from doorbuster.report import print_section
 
-    settings = forecast_settings(options)
+    settings, base = forecast_settings(options), base_scenario(options)
     series = read_history(history, history_options(options))
     models = model_forecasters(options["country"])
     if not models:
@@ -52,7 +57,7 @@ def forecast(history: Sequence[Path], **options: Any) -> int:
     with working("forecasting"):
         found = forecast_peak(series, settings, models, datetime.now().astimezone().date())
     folder: Path = options["out"]
-    write_forecast(found, folder)
+    write_forecast(found, folder, base)
     for section in forecast_sections(found):
         print_section(section)
     say(f"report:  {folder / 'index.html'}")

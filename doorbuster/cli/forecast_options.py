@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from doorbuster.forecast.forecast_peak import ForecastSettings
     from doorbuster.forecast.forecast_result import StatedFactor
     from doorbuster.forecast.input.columns import HistoryOptions
+    from doorbuster.scenario import Scenario
     from doorbuster.scenario.parsing.value_range import ValueRange
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -47,6 +48,8 @@ _OPTIONS = (
     _text("--table", "NAME", "The table of an SQL dump that fills several."),
     _text("--date-format", "FORMAT", "How times are written, such as %d/%m/%Y, where they are ambiguous."),
     _text("--timezone", "NAME", "Zone of the shop, e.g. Europe/London, for times with an offset."),
+    _text("--scenario", "NAME",
+          "Take customers, target and thresholds from this scenario, and only the demand from the forecast."),
     click.option(
         "--country", default="GB", show_default=True, help="Whose public holidays count: GB, DE, US …"
     ),
@@ -81,6 +84,16 @@ def forecast_settings(options: dict[str, Any]) -> ForecastSettings:
         pages=_factor(options["pages_per_visit"], "--pages-per-visit", least=1.0),
         seed=options["seed"],
     )
+
+
+def base_scenario(options: dict[str, Any]) -> Scenario | None:
+    """The scenario whose customers, target and thresholds are wanted.
+
+    Raises: ScenarioError with every problem found.
+    """
+    from doorbuster.cli.run_workflow import find_scenario
+
+    return None if options["scenario"] is None else find_scenario(options["scenario"])
 
 
 def history_options(options: dict[str, Any]) -> HistoryOptions:

@@ -9,7 +9,12 @@ from typing import Any
 
 import click
 
-from doorbuster.cli.forecast_options import forecast_options, forecast_settings, history_options
+from doorbuster.cli.forecast_options import (
+    base_scenario,
+    forecast_options,
+    forecast_settings,
+    history_options,
+)
 from doorbuster.output import say
 
 
@@ -39,8 +44,9 @@ def init(folder: Path, history: Sequence[Path], **options: Any) -> int:
 
     today = datetime.now().astimezone().date()
     found, sentence = start_season(
-        folder, history, forecast_settings(options), history_options(options), options["country"], today
-    )
+        folder, history, forecast_settings(options), history_options(options), options["country"], today,
+        base_scenario(options),
+    )  # fmt: skip
     say(sentence)
     say(forecast_sentence(found))
     scenario, program = folder / "forecast" / MEDIAN_FILE, program_name()

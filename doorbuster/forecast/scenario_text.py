@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from doorbuster.forecast.forecast_result import ForecastResult
+from doorbuster.scenario import Scenario, read_scenario
+from doorbuster.scenario.overrides import scenario_text, scenario_values
 from doorbuster.scenario.parsing.values import MAX_RATE_PER_S
 
 _ENOUGH_CUSTOMERS = 420  # in a run, so that a threshold of 98 % can be proven
@@ -31,31 +33,66 @@ class ScenarioPlan:
     customers: float
 
 
-def median_scenario(found: ForecastResult) -> str:
-    """The scenario of the forecast itself, with its 95 % interval."""
+@dataclass(frozen=True, slots=True)
+class PeakDemand:
+    """The demand of one of the scenarios. `peak`: as YAML has it; `why`: where it is from."""
+
+    peak: str
+    rate_per_s: float
+    title: str
+    story: str
+    why: str
+
+
+def median_peak(found: ForecastResult) -> PeakDemand:
+    """The forecast itself, with its 95 % interval."""
     rate = found.rate
     spread = (rate.high95 / rate.low95) ** 0.5
-    peak = f"{_digits(rate.median / spread)}..{_digits(rate.median * spread)} customers/s"
-    return _scenario(
-        found, peak, rate.median, f"The forecast peak of {found.peak_date}: as expected",
+    return PeakDemand(
+        f"{_digits(rate.median / spread)}..{_digits(rate.median * spread)} customers/s",
+        rate.median,
+        f"The forecast peak of {found.peak_date}: as expected",
         f"The busiest day, as forecast: {_digits(rate.median)} customers per second in the busiest hour.",
         f"95 % interval; its middle, {_digits(rate.median)}, is the peak of a run.",
-    )  # fmt: skip
+    )
 
 
-def worse_scenario(found: ForecastResult) -> str:
-    """The scenario that one year in ten exceeds."""
+def worse_peak(found: ForecastResult) -> PeakDemand:
+    """What one year in ten exceeds."""
     rate = found.rate.one_in_ten
-    return _scenario(
-        found, f"{_digits(rate)} customers/s", rate,
+    return PeakDemand(
+        f"{_digits(rate)} customers/s",
+        rate,
         f"The forecast peak of {found.peak_date}: 1 in 10 years worse",
-        f"A busiest day that one year in ten exceeds: {_digits(rate)} customers per second in its busiest "
-        "hour.",
+        f"A day that one year in ten exceeds: {_digits(rate)} customers per second in its busiest hour.",
         "90 % quantile of the forecast: one year in ten is worse.",
-    )  # fmt: skip
+    )
 
 
-def _scenario(found: ForecastResult, peak: str, rate_per_s: float, title: str, story: str, why: str) -> str:
+def scenario_like(base: Scenario, found: ForecastResult, wanted: PeakDemand) -> str:
+    """The scenario `base` with the forecast demand in place of its own, over the same time, without comments.
+
+    Raises: ScenarioError if it is not valid with this demand, such as a threshold on a phase it has not.
+    """
+    plan = _plan(found, wanted.rate_per_s)
+    values = scenario_values(base)
+    values["title"], values["story"] = wanted.title, f"{wanted.story} {_source(found)}"
+    values["demand"] = {
+        "peak": wanted.peak,
+        "curve": {"hourly": [round(weight, 2) for weight in plan.hours]},
+        "compress": f"{len(plan.hours)}h -> {base.demand.duration_s:g}s",
+        "burstiness": round(max(found.dispersion, 1.0), 2),
+    }
+    text = (
+        f"# Customers, target and thresholds as in {_plain(base.name)}. {wanted.why}\n{scenario_text(values)}"
+    )
+    read_scenario(text, file=f"{base.name} with the forecast demand")
+    return text
+
+
+def forecast_scenario(found: ForecastResult, wanted: PeakDemand) -> str:
+    """A scenario of web customers against the embedded shop."""
+    rate_per_s = wanted.rate_per_s
     plan = _plan(found, rate_per_s)
     conversion = min(found.conversion.median, _MAX_BUY)
     buy = 100 * conversion
@@ -73,15 +110,15 @@ def _scenario(found: ForecastResult, peak: str, rate_per_s: float, title: str, s
     limit = max(200, round(rate_per_s * _SPARE * found.dispersion * _REQUESTS_PER_VISIT))
     limit = min(limit, round(MAX_RATE_PER_S))
     return f"""\
-title: {_quoted(title)}
+title: {_quoted(wanted.title)}
 story: >-
-  {story}
-  Forecast by {found.method} from {_plain(found.source)}, {found.first_day} to {found.last_day}.
+  {wanted.story}
+  {_source(found)}
 # To load your own shop, replace `target` and list its host in safety.allow.
 target: {{storefront: reference, shop: {{profile: replatformed}}}}
 demand:
-  # {why}
-  peak: {peak}
+  # {wanted.why}
+  peak: {wanted.peak}
   curve:
     # {_plain(measured)}
     hourly: [{hours}]
@@ -107,6 +144,10 @@ safety: {{allow: [127.0.0.1], max_rate: {limit} requests/s, abort: {{turned_away
 seed: {found.peak_date.replace("-", "")}
 drain: 60s
 """
+
+
+def _source(found: ForecastResult) -> str:
+    return f"Forecast by {found.method} from {_plain(found.source)}, {found.first_day} to {found.last_day}."
 
 
 def _thresholds(customers: float, orders: float) -> str:

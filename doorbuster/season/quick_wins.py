@@ -131,7 +131,8 @@ def _integrity(run: RunEvidence, day: float | None) -> Iterator[QuickWin]:
 
 def _isolation(run: RunEvidence, _day: float | None) -> Iterator[QuickWin]:
     section = _section(run, "channel_isolation")
-    if section is not None and (section.metrics["slowed"].value or 0) > 0:
+    slowed = None if section is None else section.metrics.get("slowed")
+    if section is not None and slowed is not None and slowed.value:
         advice = "Give each channel workers, connections or a queue of its own."
         yield QuickWin("isolation", section.sentence, advice, None, _evidence(run, section.name))
 

@@ -17,6 +17,7 @@ from doorbuster.forecast.models import model_forecasters
 from doorbuster.forecast.page import day_name
 from doorbuster.forecast.write_forecast import MEDIAN_FILE, WORSE_FILE, write_forecast
 from doorbuster.report.write import write_files
+from doorbuster.scenario import Scenario
 from doorbuster.season.builtin_history import SENTENCE, builtin_history
 from doorbuster.season.season_file import SEASON_FILE
 
@@ -30,6 +31,7 @@ def start_season(
     options: HistoryOptions,
     country: str,
     today: date,
+    base: Scenario | None = None,
 ) -> tuple[ForecastResult, str]:
     """Write the folder; returns the forecast and a sentence on the history.
 
@@ -56,7 +58,7 @@ def start_season(
         if made:
             shutil.rmtree(made[-1] if made[-1] != Path() else folder / HISTORY_FILE.parent)
         raise
-    write_forecast(found, folder / "forecast")
+    write_forecast(found, folder / "forecast", base)
     for name in ("runs", "capacity"):
         (folder / name).mkdir(exist_ok=True)
     write_files(folder, {SEASON_FILE: season_text(found, sentence)})

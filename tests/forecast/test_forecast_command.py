@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from doorbuster.bundled import search_path
 from doorbuster.cli import doorbuster
 from doorbuster.errors import DoorbusterError
 from doorbuster.forecast.backtest import BASE, backtest
@@ -63,6 +64,25 @@ def test_a_campaign_multiplies_the_peak(orders, forecast, tmp_path):
     assert read_forecast(tmp_path / "out" / "forecast.json").count("day", "orders").median == pytest.approx(
         2 * plain, rel=0.01
     )
+
+
+def test_a_scenario_of_ones_own_gets_only_the_demand(orders, forecast, tmp_path):
+    forecast(orders, "--scenario", "black-friday-uk")
+    found = read_forecast(tmp_path / "out" / "forecast.json")
+    made, base = (
+        load_scenario(tmp_path / "out" / "peak-median.yaml"),
+        load_scenario("black-friday-uk", search_path("scenarios")),
+    )
+    assert made.demand.peak_per_s == pytest.approx(found.rate.median, rel=0.01)
+    assert made.channels == base.channels
+    assert made.target == base.target
+    assert [one.expression for one in made.thresholds] == [one.expression for one in base.thresholds]
+
+
+def test_a_scenario_that_does_not_exist_is_refused_before_anything_is_written(orders, forecast, tmp_path):
+    done = forecast(orders, "--scenario", "black-fridy-uk")
+    assert 'did you mean "black-friday-uk"' in str(done.exception)
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_earlier_end_shows_what_happened(orders, forecast, tmp_path):
