@@ -33,11 +33,11 @@ from doorbuster.report.section import (
 )
 from doorbuster.scenario import Phase
 from doorbuster.stats.quantile import quantile_estimate
-from doorbuster.units import format_count, format_duration
+from doorbuster.units import format_count, format_counted, format_duration
 
 QUESTION = "What did a shopper see in a real browser?"
 P75 = 0.75
-CALM, WHOLE = "calm", "run"
+CALM, PEAK, WHOLE = "calm", "peak", "run"
 BROWSER_EVENT = "browser"
 _MOMENTS = {
     "calm": "At calm",
@@ -102,7 +102,7 @@ def analyse(context: RunContext) -> Section:
         group="Customers and orders",
         order=230,
         question=QUESTION,
-        sentence=_sentence(found, by_name, problems),
+        sentence=_sentence(found, by_name, problems, has_peak=any(p.name == PEAK for p in context.phases)),
         findings=_findings(found, sound, problems),
         figures=_charts(sound),
         tables=present(_vitals(phases), _pages(phases), _visits(phases)),
@@ -136,15 +136,19 @@ def _by_phase(
     return tuple(phase for phase in found if phase.pages or phase.visits)
 
 
-def _sentence(found: BrowserRecords, phases: dict[str, PhaseFigures], problems: Sequence[str]) -> str:
+def _sentence(
+    found: BrowserRecords, phases: dict[str, PhaseFigures], problems: Sequence[str], *, has_peak: bool
+) -> str:
     if not found.visits:
         why = f": {problems[0]}" if problems else ""
         return f"Unknown: no browser recorded a visit{why}."
-    peak = phases.get("peak") or phases.get(WHOLE)
+    peak = phases.get(PEAK) or phases.get(WHOLE)
     if peak is None:
         left_out = f"{format_count(len(found.starved()))} of {format_count(len(found.visits))}"
         return f"Unknown: in {left_out} visits the browsers were short of CPU: they measured this machine."
-    where = "At the peak" if peak.name == "peak" else "Under load"
+    where = "At the peak" if peak.name == PEAK else "Under load"
+    if has_peak and peak.name != PEAK:
+        where = "Unknown at the peak, when no visit had enough CPU; in the rest of the run"
     lost = f"{format_count(peak.failed)} of {format_count(len(peak.visits))} visits did not reach their end"
     lcp = peak.p75("lcp", "Largest Contentful Paint")
     if lcp.value is None:
@@ -156,7 +160,7 @@ def _sentence(found: BrowserRecords, phases: dict[str, PhaseFigures], problems: 
     ratio = _ratio(lcp, _calm(phases).p75("lcp", "Largest Contentful Paint"))
     if ratio.value is not None and not lcp.at_least:
         text += f", {ratio.value:.1f} times as long as at calm"
-    return f"{text} ({format_count(lcp.n or 0)} pages); {lost}."
+    return f"{text} ({format_counted(lcp.n or 0, 'page')}); {lost}."
 
 
 def _calm(phases: dict[str, PhaseFigures]) -> PhaseFigures:
@@ -210,7 +214,7 @@ def _vitals(phases: Sequence[PhaseFigures]) -> Table | None:
 
 def _pages(phases: Sequence[PhaseFigures]) -> Table | None:
     by_name = {phase.name: phase for phase in phases}
-    calm, load = _calm(by_name), by_name.get("peak") or by_name.get(WHOLE)
+    calm, load = _calm(by_name), by_name.get(PEAK) or by_name.get(WHOLE)
     if load is None:
         return None
     names = list(dict.fromkeys(page.page for phase in phases for page in phase.pages))
@@ -237,7 +241,7 @@ def _visits(phases: Sequence[PhaseFigures]) -> Table | None:
         "Long tasks per page": lambda phase: _per_page(phase, lambda page: page.long_task_ms),
     }
     note = (
-        "Waited: 75th percentile of complete visits, without pauses. Long tasks: time per page in tasks of "
+        "Waited: 75th percentile of visits, without pauses. Long tasks: time per page in tasks of "
         "50 ms and more, which keep a page from reacting."
     )
     return table("Visits", phases, columns, note)
@@ -352,6 +356,8 @@ def _picture(found: BrowserRecords, moment: str) -> Picture:
         what = f"{seen}: {_ENDS.get(page.outcome, page.outcome)}"
         if page.detail:
             what += f" ({page.detail})"
+    if (picture.probe, picture.visit) in found.starved():
+        what += "; the browser was short of CPU"
     return Picture(_MOMENTS[moment], f"{clock}, page {picture.page}, {what}", picture.jpeg)
 
 

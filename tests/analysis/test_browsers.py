@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import time
 
 import numpy as np
@@ -68,8 +69,9 @@ def recorded(tmp_path):
 
 
 @pytest.fixture
-def section(recorded, root):
+def section(recorded, root, tmp_path):
     def analysed(*visits, **changes):
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
         with Run.open(recorded(*visits, **changes)) as run:
             return load_analysis(root / "analysis" / "browsers.py")(RunContext(run))
 
@@ -112,6 +114,12 @@ def test_visits_short_of_cpu_claim_nothing(section):
     assert found.metrics["visits_left_out"].value == 1
     assert found.sentence == (
         "Unknown: in 1 of 2 visits the browsers were short of CPU: they measured this machine."
+    )
+    found = section(walked(0, -5, 500.0), walked(1, 25, 9000.0, task_ms=20.0), walked(2, 50, 700.0))
+    assert found.sentence == (
+        "Unknown at the peak, when no visit had enough CPU; in the rest of the run, three of four pages "
+        "showed their main content within 700 ms, 1.4 times as long as at calm (1 page); 0 of 1 visits did "
+        "not reach their end."
     )
 
 
