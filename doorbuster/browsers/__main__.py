@@ -59,6 +59,11 @@ class Probe:
                     failures += 1
                     number += 1
                     self._write({"problem": f"visit {number}: {one_line(masked(str(error)), 200)}"})
+                except Exception as error:  # noqa: BLE001  whatever a page does, the next visit may succeed
+                    failures += 1
+                    number += 1
+                    text = f"{type(error).__name__}: {error}"
+                    self._write({"problem": f"visit {number}, internal error: {one_line(masked(text), 200)}"})
         if failures >= MAX_RESTARTS:
             self._write({"problem": f"given up after {MAX_RESTARTS} attempts in a row"})
 

@@ -161,7 +161,7 @@ class Visitor:
         """Open the address or click; returns the number of the command."""
         if step.open:
             return self._browser.send("Page.navigate", self._session, url=f"{self._task.url}{step.open}")
-        x, y = self._evaluate(f"{_POINT}({json.dumps(step.click)})") or (0, 0)
+        x, y = self._point(step.click)
         mouse = {"x": x, "y": y, "button": "left", "clickCount": 1}
         self._browser.send("Input.dispatchMouseEvent", self._session, type="mousePressed", **mouse)
         return self._browser.send("Input.dispatchMouseEvent", self._session, type="mouseReleased", **mouse)
@@ -246,6 +246,13 @@ class Visitor:
         except ProtocolRefused:
             return None
         return found.get("result", {}).get("value")
+
+    def _point(self, selector: str) -> tuple[float, float]:
+        """The middle of an element in the window; (0, 0) if the page says something else."""
+        match self._evaluate(f"{_POINT}({json.dumps(selector)})"):
+            case [int() | float() as x, int() | float() as y]:
+                return float(x), float(y)
+        return 0.0, 0.0
 
     def _has(self, selector: str) -> bool:
         """Whether the page has an element that matches."""

@@ -26,6 +26,8 @@ PAGES = {
     "/in-place": f'{HEAD}<button id=more onclick="setTimeout(() => document.body.insertAdjacentHTML('
     "'beforeend', '<p class=more>more</p>'), 100)\">more</button>",
     "/loop": f"{HEAD}<a class=next href='javascript:for(;;);'>for ever</a>",
+    "/liar": f"{HEAD}<a class=next>next</a><script>Element.prototype.getBoundingClientRect = () => "
+    "({x: 'left', y: null})</script>",
     "/alert": f"{HEAD}<h1>Alert</h1><script>alert('hello')</script>",
     "/troubled": f"{HEAD}<h1>Troubled</h1><img src=/gone.png><script>console.error('a'); throw 1</script>"
     "<img src=http://third.example/pixel.png><img src=http://127.0.0.2:{port}/pixel.png>"

@@ -155,3 +155,11 @@ def test_a_phone_has_the_window_of_a_phone(walk):
     found = walk(JourneyStep("home", open="/"), phone=True)
     height, width, _ = pixels(found.pictures["home"].jpeg).shape
     assert (width, height) == (390, 844)
+
+
+@pytest.mark.truth
+def test_a_page_that_lies_about_its_elements_ends_no_probe(walk):
+    found = walk(
+        JourneyStep("home", open="/liar"), JourneyStep("x", click="a.next", expect=".never"), patience_s=1.0
+    )
+    assert found.visit.outcome == "timeout"
