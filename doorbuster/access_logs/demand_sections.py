@@ -283,16 +283,15 @@ def _programs(model: DemandModel) -> Section:
         ("page views of people", behaviour.pages, behaviour.pages / counts.requests),
         ("lines that could not be read", counts.bad, None),
     )  # fmt: skip
-    known = (
-        "a list of crawlers and general words"
-        if has_crawler_list()
-        else "general words only (no list of crawlers)"
-    )
+    known = "by general words in their user agents (no list of crawlers is installed)"
+    if has_crawler_list():
+        known = "by a list of crawlers and general words"
+    if not model.form.has_agents:
+        known = "only by what they do, because the log has no user agents"
     return Section(
         "programs",
         "What was left out?",
-        f"Programs sent {100 * model.program_ratio:.1f} % of the requests. They are recognised by {known}, "
-        "and by what they do.",
+        f"Programs sent {100 * model.program_ratio:.1f} % of the requests. They are recognised {known}.",
         tables=(Table("Requests", (Column("kind"), Column("requests", "count"), Column("share", "ratio")),
                       rows, "A request may be in several rows: programs also fetch files."),),
     )  # fmt: skip

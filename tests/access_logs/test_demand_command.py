@@ -93,12 +93,12 @@ def test_files_in_any_order_and_compressed_are_one_log(run, tmp_path, log_text):
 
 @pytest.mark.truth
 def test_several_processes_find_the_same(run, tmp_path, log_text, monkeypatch):
-    from doorbuster.access_logs import reading
+    from doorbuster.access_logs import log_pieces, reading
 
     (tmp_path / "a.log").write_text(log_text)
     assert run("from-log", "a.log", "--name", "one", "--processes", 1)[0] == 0
     monkeypatch.setattr(reading, "SMALL_BYTES", 0)
-    monkeypatch.setattr(reading, "PIECE_BYTES", 30_000)
+    monkeypatch.setattr(log_pieces, "PIECE_BYTES", 30_000)
     monkeypatch.setattr(reading, "PART_BYTES", 20_000)
     assert run("from-log", "a.log", "--name", "two", "--processes", 2)[0] == 0
     one, two = (yaml.safe_load((tmp_path / f"scenarios/{name}.yaml").read_text()) for name in ("one", "two"))

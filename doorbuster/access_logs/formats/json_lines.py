@@ -12,19 +12,18 @@ from dataclasses import dataclass
 import orjson
 
 from doorbuster.access_logs.formats.named_fields import NamedFields, find_fields
-from doorbuster.access_logs.formats.records import RecordReader, flat_names, nested
+from doorbuster.access_logs.formats.records import NamedFieldsLog, RecordReader, flat_names, nested
 from doorbuster.access_logs.formats.stamps import StampReader
-from doorbuster.access_logs.log_requests import LogRequests, RowColumns, Stamp, read_rows
+from doorbuster.access_logs.log_requests import LogRequests, RowColumns, read_rows
 
 _SAMPLE_LINES = 200
 _MAX_PREFIX = 200
 
 
 @dataclass(frozen=True, slots=True)
-class JsonLinesLog:
+class JsonLinesLog(NamedFieldsLog):
     """JSON lines with these fields."""
 
-    reader: RecordReader
     resolution_s: float
     name: str = "json"
 
@@ -32,22 +31,6 @@ class JsonLinesLog:
     def description(self) -> str:
         product = self.reader.fields.product
         return f"JSON lines{f' of {product}' if product else ''}"
-
-    @property
-    def stamp(self) -> Stamp:
-        return self.reader.fields.stamp
-
-    @property
-    def has_agents(self) -> bool:
-        return "agent" in self.reader.fields.names
-
-    @property
-    def has_cookies(self) -> bool:
-        return "cookie" in self.reader.fields.names
-
-    @property
-    def has_durations(self) -> bool:
-        return bool({"duration", "end"} & set(self.reader.fields.names))
 
     def parse(self, content: bytes) -> LogRequests:
         return read_rows(content, self._read)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from doorbuster.access_logs.formats.named_fields import NamedFields
 from doorbuster.access_logs.formats.stamps import StampReader, ZoneUnknownError
-from doorbuster.access_logs.log_requests import RowColumns
+from doorbuster.access_logs.log_requests import RowColumns, Stamp
 
 Lookup = Callable[[str], Any]
 
@@ -66,6 +66,29 @@ class RecordReader:
         except (TypeError, ValueError):
             return float("nan")
         return found if found >= 0 else float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFieldsLog:
+    """What formats whose fields have names have in common."""
+
+    reader: RecordReader
+
+    @property
+    def stamp(self) -> Stamp:
+        return self.reader.fields.stamp
+
+    @property
+    def has_agents(self) -> bool:
+        return "agent" in self.reader.fields.names
+
+    @property
+    def has_cookies(self) -> bool:
+        return "cookie" in self.reader.fields.names
+
+    @property
+    def has_durations(self) -> bool:
+        return bool({"duration", "end"} & set(self.reader.fields.names))
 
 
 def _request_line(value: Lookup, names: Mapping[str, str]) -> bytes:

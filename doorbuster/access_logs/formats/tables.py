@@ -11,41 +11,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from doorbuster.access_logs.formats.named_fields import NamedFields, find_fields
-from doorbuster.access_logs.formats.records import RecordReader
+from doorbuster.access_logs.formats.records import NamedFieldsLog, RecordReader
 from doorbuster.access_logs.formats.stamps import StampReader
-from doorbuster.access_logs.log_requests import BadLine, LogRequests, RowColumns, Stamp
+from doorbuster.access_logs.log_requests import BadLine, LogRequests, RowColumns
 
 _FIELDS = b"#Fields:"
 _DELIMITERS = (",", ";", "\t", "|")
 
 
 @dataclass(frozen=True, slots=True)
-class TableLog:
+class TableLog(NamedFieldsLog):
     """A table with these columns, cut by `delimiter`; `is_w3c`: lines with # are directives."""
 
-    reader: RecordReader
     columns: tuple[str, ...]
     delimiter: str
     is_w3c: bool
     name: str
     description: str
     resolution_s: float = 1.0
-
-    @property
-    def stamp(self) -> Stamp:
-        return self.reader.fields.stamp
-
-    @property
-    def has_agents(self) -> bool:
-        return "agent" in self.reader.fields.names
-
-    @property
-    def has_cookies(self) -> bool:
-        return "cookie" in self.reader.fields.names
-
-    @property
-    def has_durations(self) -> bool:
-        return "duration" in self.reader.fields.names
 
     def parse(self, content: bytes) -> LogRequests:
         lines = content.decode("utf-8", "replace").split("\n")
