@@ -277,6 +277,7 @@ def _check_proportions(path: Path, db: sqlite3.Connection) -> None:
         "SELECT 3 * (SELECT count(*) FROM (SELECT channel FROM plan UNION SELECT channel FROM arrivals))"
         " + (SELECT count(*) FROM (SELECT DISTINCT channel, name FROM counters))"
         " + min(50, (SELECT count(*) FROM series))"
+        " + (SELECT count(*) FROM observed_series WHERE name IN ('utilisation', 'saturation', 'errors'))"
     ).fetchone()
     size = path.stat().st_size
     if arrays * seconds * 8 > max(_FREE_ARRAY_BYTES, _ARRAY_BYTES_PER_FILE_BYTE * size):

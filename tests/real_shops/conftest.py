@@ -20,22 +20,47 @@ HERE = Path(__file__).parent
 LEDGER_TOKEN = "the-token-of-the-tests"
 BUILD_LIMIT_S = 900
 START_LIMIT_S = 90
+_VENDURE_SOURCES = """
+observe:
+  sources:
+    server: {{process: {{port: {port}}}}}
+    node: {{scrape: {{url: "http://127.0.0.1:{metrics_port}/metrics"}}}}
+  resources:
+    event loop of Vendure: {{utilisation: nodejs_event_loop_active_seconds_total}}
+"""
+_OSCAR_SOURCES = """
+observe:
+  sources:
+    server: {{process: {{port: {port}}}}}
+    sqlite:
+      command:
+        run: sqlite3 -readonly -separator ' ' {database} "SELECT 'orders', count(*) FROM order_order"
+"""
 
 
 @pytest.fixture(scope="session")
-def vendure_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def observed() -> dict[str, str]:
+    """The `observe` of a scenario, by shop, once the shop is open."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def vendure_url(tmp_path_factory: pytest.TempPathFactory, observed: dict[str, str]) -> Iterator[str]:
     """A Vendure shop with its database in memory: every session starts with a full stock."""
     if shutil.which("npm") is None:
         pytest.skip("Vendure needs Node.js with npm")
-    port = _free_port()
+    port, metrics_port = _free_port(), _free_port()
     log = tmp_path_factory.mktemp("vendure") / "shop.log"
-    with _running(["node", "server.js"], _built("vendure"), log, {"SHOP_PORT": str(port)}):
+    where = {"SHOP_PORT": str(port), "NODE_METRICS_PORT": str(metrics_port)}
+    command = ["node", "--require", str(HERE / "node_metrics.cjs"), "server.js"]
+    with _running(command, _built("vendure"), log, where):
         _await(f"http://127.0.0.1:{port}/health", log)
+        observed["vendure"] = _VENDURE_SOURCES.format(port=port, metrics_port=metrics_port)
         yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="session")
-def oscar_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def oscar_url(tmp_path_factory: pytest.TempPathFactory, observed: dict[str, str]) -> Iterator[str]:
     """A django-oscar shop on a copy of the built database."""
     built, own, port = _built("oscar"), tmp_path_factory.mktemp("oscar"), _free_port()
     shutil.copyfile(built / "shop.sqlite", own / "shop.sqlite")
@@ -47,6 +72,7 @@ def oscar_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = [str(built / "venv/bin/gunicorn"), "-b", f"127.0.0.1:{port}", "-w", "2", "--threads", "4"]
     with _running([*command, "--no-control-socket", "wsgi:application"], built, own / "shop.log", where):
         _await(f"http://127.0.0.1:{port}/api/", own / "shop.log")
+        observed["oscar"] = _OSCAR_SOURCES.format(port=port, database=own / "shop.sqlite")
         yield f"http://127.0.0.1:{port}"
 
 

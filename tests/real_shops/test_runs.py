@@ -28,7 +28,7 @@ def shop(request):
 
 
 @pytest.fixture
-def run(doorbuster, shop, tmp_path, monkeypatch):
+def run(doorbuster, shop, observed, tmp_path, monkeypatch):
     """Runs a scenario of this folder against the shop, with customers who want `sku` if one is named."""
     name, url = shop
 
@@ -36,7 +36,9 @@ def run(doorbuster, shop, tmp_path, monkeypatch):
         text = (HERE / scenario).read_text(encoding="utf-8")
         assert EMBEDDED in text
         path = tmp_path / scenario
-        path.write_text(text.replace(EMBEDDED, f'storefront: {name}, url: "{url}"'), encoding="utf-8")
+        own = text.replace(EMBEDDED, f'storefront: {name}, url: "{url}"') + observed[name]
+        path.write_text(own, encoding="utf-8")
+        monkeypatch.setenv("DOORBUSTER_ALLOW_COMMANDS", "1")
         options = []
         if sku is not None:
             monkeypatch.setenv("DROP_SKU", sku)
@@ -56,7 +58,7 @@ def audited(folder: Path):
         return audit(recorded.orders(), ledger, run_id=recorded.meta.run_id), recorded.outcome_totals()
 
 
-def test_a_peak_through_all_channels_balances_exactly_loses_no_order_and_is_cleaned_up(run, doorbuster):
+def test_a_peak_through_all_channels_balances_exactly_loses_no_order_and_is_cleaned_up(run, doorbuster, shop):
     done, folder = run("peak.yaml")
 
     found, totals = audited(folder)
@@ -71,6 +73,17 @@ def test_a_peak_through_all_channels_balances_exactly_loses_no_order_and_is_clea
         channels = {attempt.channel for attempt in recorded.orders() if attempt.answer == "acknowledged"}
         assert channels == {"web", "store", "phone"}
         assert ("look_up_order", "ok") in recorded.request_counts(lambda key: (key.step, key.outcome), 1000)
+        series = {one.title: one for one in recorded.observed()}
+        texts = [event.text for event in recorded.events() if event.kind == "observe"]
+    assert texts == []
+    assert series["utilisation{resource:busiest thread of server}"].values.max() > 0.05
+    if shop[0] == "vendure":
+        loop = series["utilisation{resource:event loop of Vendure}"]
+        assert 0 < loop.values.mean() <= 1.1
+        assert series["nodejs_heap_used_bytes"].values.min() > 1e6
+    else:
+        orders = series["orders"].values
+        assert orders[-1] - orders[0] >= found.booked - 3  # the last ones may come after the last reading
     cleaned = doorbuster("cleanup", folder)
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
     assert f"{found.booked} of {found.booked} orders: {found.booked} cancelled." in cleaned.stdout

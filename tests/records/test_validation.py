@@ -91,6 +91,27 @@ def test_a_small_file_cannot_ask_for_gigabytes(changed):
         Run.open(path)
 
 
+def test_many_resources_over_many_seconds_are_no_way_around_it(changed):
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)"
+    late = "INSERT INTO plan VALUES ('web', 5000000, 1)"
+    many = (
+        f"INSERT INTO observed_series {numbers} SELECT i, 's', 'utilisation', '{{\"r\": ' || i || '}}' FROM n"
+    )
+    with pytest.raises(RecordError, match=r"are more than a file of .* bytes can hold"):
+        Run.open(changed(late, many))
+
+
+@pytest.mark.parametrize("labels", ["", "[]", "{", "3"])
+def test_labels_of_an_observed_series_are_an_object(changed, labels):
+    with pytest.raises(RecordError, match=r"observed_series\.labels has a value that no run has"):
+        Run.open(changed(f"INSERT INTO observed_series VALUES (1, 's', 'n', '{labels}')"))
+
+
+def test_an_observed_value_has_its_series(changed):
+    with pytest.raises(RecordError, match="refers to row 7 of observed_series, which is missing"):
+        Run.open(changed("INSERT INTO observed VALUES (7, 1, 0.5)"))
+
+
 def test_a_page_that_is_used_twice_is_found(tmp_path):
     path = tmp_path / "run.sqlite"
     data = bytearray(SAMPLE.read_bytes())
