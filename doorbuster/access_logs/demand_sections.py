@@ -31,6 +31,7 @@ from doorbuster.units import format_duration
 _MOST_POINTS = 240
 _MOST_ROWS = 40
 _MOST_LENGTHS = 25
+_GOOD_FIT = 0.05
 
 
 def demand_sections(model: DemandModel) -> list[Section]:
@@ -161,7 +162,9 @@ def _visits(model: DemandModel) -> Section:
     distance = float(np.abs(np.cumsum(lengths) - np.cumsum(implied)).max())
     length_chart = Chart(
         "lines",
-        f"The groups reproduce the length of visits within {100 * distance:.1f} percentage points",
+        _fit_title(
+            "The groups reproduce the length of visits", "The groups miss the length of visits", distance
+        ),
         f"pages of a visit ({_MOST_LENGTHS}: that many or more)",
         "share of visits",
         tuple(float(pages) for pages in range(1, _MOST_LENGTHS + 1)),
@@ -199,6 +202,12 @@ def _visits(model: DemandModel) -> Section:
     )  # fmt: skip
 
 
+def _fit_title(good: str, poor: str, distance: float) -> str:
+    """What a largest difference of distribution functions says."""
+    points = f"{100 * distance:.1f} percentage points"
+    return f"{good}, within {points}" if distance <= _GOOD_FIT else f"{poor} by up to {points}"
+
+
 def _transitions(model: DemandModel) -> Table:
     """Percentages of what follows each page, with the number of cases."""
     behaviour = model.behaviour
@@ -226,7 +235,11 @@ def _think(model: DemandModel) -> Section:
     best = model.fits[0]
     chart = Chart(
         "lines",
-        f"Pauses follow a {best.family} distribution within {100 * best.distance:.1f} percentage points",
+        _fit_title(
+            f"Pauses are {best.family}",
+            f"No distribution fits the pauses; the {best.family} misses them",
+            best.distance,
+        ),
         "pause between pages",
         "share of pauses up to this",
         tuple(map(float, at)),
