@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -15,7 +16,9 @@ from doorbuster.capacity.result_file import SEARCH_FILE, SearchResult, find_sear
 from doorbuster.errors import RecordError
 from doorbuster.history.entry import CAPACITY
 from doorbuster.history.headroom_trend import headroom_trend
+from doorbuster.history.identity import target_name
 from doorbuster.history.store import History, HistoryRun, MetricValues, StoredMetric
+from doorbuster.records.metadata import RunMeta
 from doorbuster.records.reader import Run
 from doorbuster.records.schema import FILE_NAME
 
@@ -26,6 +29,7 @@ _NS = 10**9
 class CapacityEvidence:
     """One search: when it ran, of which commit, what it found, and where it lies.
 
+    target: what was searched; "" if that is not known.
     `found` is None for a search of the history, of which only the capacity is kept.
     """
 
@@ -35,6 +39,7 @@ class CapacityEvidence:
     folder: str
     capacity: PositiveEstimate
     found: SearchResult | None = None
+    target: str = ""
 
     @property
     def day(self) -> date:
@@ -63,13 +68,20 @@ def _search(file: Path) -> CapacityEvidence | None:
     result = find_search(run_file)
     if result is None or result.rate_per_s is None or result.rate_per_s <= 0:
         return None
-    started, commit, run_id = int(file.stat().st_mtime * _NS), "", str(file.parent)
+    started, commit, run_id, target = int(file.stat().st_mtime * _NS), "", str(file.parent), ""
     with suppress(RecordError):  # the result is whole without its runs
         with Run.open(run_file) as run:
             meta = run.meta
         started, commit, run_id = meta.started_at_unix_ns, meta.git_commit, meta.run_id
+        target = _target(meta)
     capacity = PositiveEstimate(result.rate_per_s, result.low, result.high, result.at_least)
-    return CapacityEvidence(run_id, started, commit, str(file.parent), capacity, result)
+    return CapacityEvidence(run_id, started, commit, str(file.parent), capacity, result, target)
+
+
+def _target(meta: RunMeta) -> str:
+    """What was searched; "" for a shop that the search started at a port of its own."""
+    is_local = urlsplit(meta.target_url).hostname in ("127.0.0.1", "localhost", "::1")
+    return "" if is_local and not meta.shop_profile else target_name(meta)
 
 
 def searches_of_history(path: Path) -> list[CapacityEvidence]:
@@ -89,7 +101,15 @@ def searches_of_history(path: Path) -> list[CapacityEvidence]:
                     capacity = PositiveEstimate(float(value), _known(low), _known(high))
                     run_id = run.run_id.removesuffix(" capacity")
                     found.append(
-                        CapacityEvidence(run_id, run.started_at_unix_ns, run.git_commit, run.folder, capacity)
+                        CapacityEvidence(
+                            run_id,
+                            run.started_at_unix_ns,
+                            run.git_commit,
+                            run.folder,
+                            capacity,
+                            None,
+                            key.target,
+                        )
                     )
     return found
 

@@ -38,9 +38,11 @@ def industry_figures(
 def _of_demand(forecast: ForecastResult | None, money: Money | None) -> tuple[IndustryFigure, ...]:
     peak = share = conversion = worse = hour = NOT_KNOWN
     if forecast is not None:
-        day, visits = forecast.count("day", forecast.measure), forecast.count("hour", "visits")
+        visits = forecast.count("hour", "visits")
         mean = float(np.mean(forecast.daily_counts)) if forecast.daily_counts else 0.0
-        peak = f"{day.median / mean:.1f} times the mean open day" if mean else NOT_KNOWN
+        if forecast.seasons and mean:
+            last = forecast.seasons[0]
+            peak = f"{last.highest / mean:.1f} times the mean open day ({last.day[:4]})"
         share = format_ratio(visits.median / forecast.count("day", "visits").median)
         conversion = format_ratio(forecast.conversion.median)
         worse = f"{forecast.rate.one_in_ten / forecast.rate.median - 1:+.0%}".replace("%", " %")

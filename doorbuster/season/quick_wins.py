@@ -192,7 +192,7 @@ def _of_search(search: CapacityEvidence | None, held: Reserve | None) -> Iterato
     source = f"{search.folder.rsplit('/', 1)[-1]}: capacity"
     lost = None if held is None else held.lost_orders
     if lost is not None and lost >= 0.5:
-        step = f", and {found.breaks_at_step} is the slowest step" if found.breaks_at_step else ""
+        step = f", and step {found.breaks_at_step} is the slowest" if found.breaks_at_step else ""
         text = f"Capacity ends at {search.capacity.value:.3g} customers per second{step}."
         advice = "Raise the capacity of that part first, then search again."
         yield QuickWin("capacity", text, advice, Metric(lost, "count"), source)

@@ -40,7 +40,18 @@ class CoverageFacts:
 
 def uncovered_risks(facts: CoverageFacts) -> list[UncoveredRisk]:
     """All risks that the evidence does not cover."""
-    parts = (_demand, _scenarios, _capacity, _channels, _integrity, _recovery, _duration, _age, _questions)
+    parts = (
+        _demand,
+        _targets,
+        _scenarios,
+        _capacity,
+        _channels,
+        _integrity,
+        _recovery,
+        _duration,
+        _age,
+        _questions,
+    )
     return [risk for part in parts for risk in part(facts)]
 
 
@@ -57,6 +68,19 @@ def _demand(facts: CoverageFacts) -> Iterator[UncoveredRisk]:
         yield UncoveredRisk(
             f"No run and no capacity reached 150 % of the forecast, {wanted:.3g} customers per second.",
             "doorbuster capacity",
+        )
+
+
+def _targets(facts: CoverageFacts) -> Iterator[UncoveredRisk]:
+    """Evidence of several shops does not add up."""
+    names = [*(run.target for run in facts.runs), *(one.target for one in facts.searches if one.target)]
+    targets = sorted(set(names))
+    if len(targets) > 1:
+        latest = next((one.target for one in reversed(facts.searches) if one.target), "")
+        of = f"; the headroom is that of {latest}" if latest else ""
+        yield UncoveredRisk(
+            f"Runs and searches are of different targets: {'; '.join(targets)}{of}.",
+            "test the shop of the peak, and keep others in a season of their own",
         )
 
 

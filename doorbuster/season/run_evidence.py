@@ -16,6 +16,7 @@ from pathlib import Path
 from doorbuster.capacity.result_file import SCALING_FILE, SEARCH_FILE
 from doorbuster.errors import AnalysisError, RecordError
 from doorbuster.gate import ThresholdResult, Verdict, judge, validity_issues, verdict
+from doorbuster.history.identity import target_name
 from doorbuster.records.metadata import RunMeta
 from doorbuster.records.reader import Run
 from doorbuster.records.schema import FILE_NAME
@@ -71,6 +72,11 @@ class RunEvidence:
     def day(self) -> date:
         """The day on which it ran, UTC."""
         return datetime.fromtimestamp(self.meta.started_at_unix_ns / _NS, UTC).date()
+
+    @property
+    def target(self) -> str:
+        """What was loaded: the address, or the design of the embedded shop."""
+        return target_name(self.meta)
 
     def value(self, name: str) -> float | None:
         """A metric "section.metric"."""

@@ -249,11 +249,25 @@ def _industry_section(status: SeasonStatus) -> Section:
 
 def _evidence_section(status: SeasonStatus) -> Section:
     rows = tuple(
-        (day_name(run.day), run.meta.scenario_name, run.verdict.status, str(run.folder), run.verdict.sentence)
+        (
+            day_name(run.day),
+            run.meta.scenario_name,
+            run.verdict.status,
+            run.target,
+            str(run.folder),
+            run.verdict.sentence,
+        )
         for run in reversed(status.runs)
         if not run.unusable
     )[:_SHOWN_DAYS]
-    columns = (Column("Day"), Column("Scenario"), Column("Verdict"), Column("Run"), Column("Result"))
+    columns = (
+        Column("Day"),
+        Column("Scenario"),
+        Column("Verdict"),
+        Column("Target"),
+        Column("Run"),
+        Column("Result"),
+    )
     return Section(
         name="evidence", question="Which runs does this rest on?",
         sentence=f"{counted(len(status.runs), 'run')} and "

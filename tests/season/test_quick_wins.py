@@ -102,7 +102,7 @@ def test_a_search_names_the_step_and_a_missing_recovery(season, forecast, add_se
     add_search("first", rate, rate * 0.9, rate * 1.1, breaks_at_step="checkout", recovered=False)
     (search,), _ = read_searches([season / "capacity"])
     wins = {win.kind: win for win in quick_wins([], search, reserve(forecast, search.capacity), forecast)}
-    assert "checkout is the slowest step" in wins["capacity"].finding
+    assert "step checkout is the slowest" in wins["capacity"].finding
     assert wins["capacity"].orders.value > 0
     assert "does not recover" in wins["recovery"].finding
 

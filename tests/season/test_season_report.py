@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
 from dataclasses import replace
 from datetime import date
 
@@ -88,6 +90,18 @@ def test_a_failed_run_of_the_expected_peak_overrules_the_capacity(season, status
     found = status()
     assert found.answer == "no"
     assert "the run of the expected peak failed (sample)" in season_page(found).sentence
+
+
+def test_evidence_of_different_shops_is_named(season, status, add_search, add_sample):
+    add_sample()
+    assert not any("different targets" in risk.risk for risk in status().risks)
+    folder = add_search("first", 5.0, 4.0, 6.0)
+    shutil.copy(season / "runs" / "sample" / "run.sqlite", folder)
+    with sqlite3.connect(folder / "run.sqlite") as db:
+        db.execute("UPDATE meta SET value = '\"replatformed\"' WHERE key = 'shop_profile'")
+    db.close()
+    risk = next(risk for risk in status().risks if "different targets" in risk.risk)
+    assert "the headroom is that of embedded shop, replatformed" in risk.risk
 
 
 def test_one_server_less_is_answered_by_a_search_of_that_size_only(season, status, add_search):
