@@ -130,7 +130,7 @@ def read_everything(path: Path) -> None:
         assert judged.analysed.errors == (), judged.analysed.errors[0]
         sections = judged.analysed.sections
         render_markdown(run, sections, judged.results, judged.verdict, judged.overview)
-        render_json(run, sections, judged.results, judged.verdict)
+        render_json(run, sections, judged.results, judged.verdict, judged.overview)
         render_junit(run, judged.results, judged.verdict)
         summary_lines(sections)
         run.workers(), run.events(), run.exemplars(), run.freshness(), run.step_timings()
