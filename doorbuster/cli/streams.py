@@ -26,9 +26,9 @@ def stream_option(name: str) -> Callable[[Command], Command]:
         "destinations",
         multiple=True,
         metavar="KIND=URL",
-        help="Stream the figures to a receiver while the run goes on: prometheus, metrics, otlp, influxdb, "
-        "statsd, dogstatsd or jsonl, e.g. prometheus=http://127.0.0.1:9090/api/v1/write. Repeatable; tokens "
-        "come from the environment.",
+        help="Stream the figures to a receiver while the run goes on: prometheus, prometheus-native, "
+        "metrics, otlp, influxdb, statsd, dogstatsd or jsonl, e.g. "
+        "prometheus=http://127.0.0.1:9090/api/v1/write. Repeatable; tokens come from the environment.",
     )
 
 

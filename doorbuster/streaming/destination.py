@@ -21,7 +21,8 @@ from doorbuster.streaming.outputs.prometheus_remote_write import PrometheusRemot
 from doorbuster.streaming.outputs.statsd import StatsD
 
 LOOPBACK = "127.0.0.1"
-PROMETHEUS_KINDS = frozenset({"prometheus", "metrics"})
+NATIVE_KIND = "prometheus-native"
+PROMETHEUS_KINDS = frozenset({"prometheus", "metrics", NATIVE_KIND})
 
 
 class _Wrong(Exception):  # noqa: N818  reads as a finding
@@ -91,11 +92,14 @@ def _url(kind: str, value: str) -> SplitResult:
     return url
 
 
-def _remote_write(value: str) -> Callable[[], Output]:
-    url = _url("prometheus", value)
-    if url.path in ("", "/"):
-        raise _Wrong(f"must name the path for remote write; write prometheus={EXAMPLES['prometheus']}")
-    return lambda: PrometheusRemoteWrite(url)
+def _remote_write(kind: str) -> Callable[[str], Callable[[], Output]]:
+    def parse(value: str) -> Callable[[], Output]:
+        url = _url(kind, value)
+        if url.path in ("", "/"):
+            raise _Wrong(f"must name the path for remote write; write {kind}={EXAMPLES[kind]}")
+        return lambda: PrometheusRemoteWrite(url, native=kind == NATIVE_KIND)
+
+    return parse
 
 
 def _otlp(value: str) -> Callable[[], Output]:
@@ -149,7 +153,8 @@ def _jsonl(value: str) -> Callable[[], Output]:
 
 
 _KINDS: dict[str, Callable[[str], Callable[[], Output]]] = {
-    "prometheus": _remote_write,
+    "prometheus": _remote_write("prometheus"),
+    NATIVE_KIND: _remote_write(NATIVE_KIND),
     "metrics": _metrics,
     "otlp": _otlp,
     "influxdb": _influxdb,
@@ -159,6 +164,7 @@ _KINDS: dict[str, Callable[[str], Callable[[], Output]]] = {
 }
 EXAMPLES = {
     "prometheus": "http://127.0.0.1:9090/api/v1/write",
+    NATIVE_KIND: "http://127.0.0.1:9090/api/v1/write",
     "metrics": f"{LOOPBACK}:9464",
     "otlp": "http://127.0.0.1:4318",
     "influxdb": "http://127.0.0.1:8086?db=doorbuster",

@@ -71,6 +71,26 @@ def k6_metrics(totals: RunTotals) -> tuple[StreamedMetric, ...]:
     )  # fmt: skip
 
 
+def k6_trends(totals: RunTotals) -> tuple[StreamedMetric, ...]:
+    """The times as distributions, as k6 names them with native histograms."""
+    run_id = totals.meta.run_id if totals.meta else ""
+    trends: tuple[tuple[str, str, dict[Labels, Distribution]], ...] = (
+        ("http_req_duration", "response time from the intended start", totals.merged(_request)),
+        ("http_req_waiting", "time to the first byte", totals.merged(_request, first_byte=True)),
+        ("iteration_duration", "duration of visits", {(): Distribution(totals.visits)}),
+    )
+
+    def points(found: dict[Labels, Distribution]) -> tuple[MetricPoint, ...]:
+        return tuple(
+            MetricPoint(tuple(sorted((*key, ("testid", run_id)))), value) for key, value in found.items()
+        )
+
+    return tuple(
+        StreamedMetric(f"k6_{name}_seconds", "distribution", "seconds", f"{meaning} (k6)", points(found))
+        for name, meaning, found in trends
+    )
+
+
 def _request(group: RequestGroup) -> Labels:
     """The labels of a request in k6; status 0 stands for no response, as there."""
     ok = group.outcome == RequestOutcome.OK

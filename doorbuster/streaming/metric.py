@@ -107,6 +107,7 @@ class Update:
     started_at_unix_ns: int
     metrics: tuple[StreamedMetric, ...]
     k6_metrics: tuple[StreamedMetric, ...] = ()
+    k6_trends: tuple[StreamedMetric, ...] = ()
     events: tuple[Event, ...] = ()
 
 

@@ -11,8 +11,8 @@ from doorbuster.records.batch import Event
 from doorbuster.records.row_stream import RowPosition, StreamedRun
 from doorbuster.records.schema import FILE_NAME
 from doorbuster.streaming.delivery import Delivery, DeliveryTally
-from doorbuster.streaming.destination import PROMETHEUS_KINDS, Destination
-from doorbuster.streaming.k6_metrics import k6_metrics
+from doorbuster.streaming.destination import NATIVE_KIND, PROMETHEUS_KINDS, Destination
+from doorbuster.streaming.k6_metrics import k6_metrics, k6_trends
 from doorbuster.streaming.metric import Update
 from doorbuster.streaming.run_metrics import own_metrics
 from doorbuster.streaming.run_totals import RunTotals
@@ -31,6 +31,7 @@ class RunStream:
         self._totals = RunTotals()
         self._every_s = every_s
         self._with_k6 = any(each.kind in PROMETHEUS_KINDS for each in destinations)
+        self._with_trends = any(each.kind == NATIVE_KIND for each in destinations)
         self._deliveries = [Delivery(each.name, each.make()) for each in destinations]
 
     def open(self) -> None:
@@ -72,6 +73,7 @@ class RunStream:
             started_at_unix_ns=totals.meta.started_at_unix_ns,
             metrics=own_metrics(totals, at_s),
             k6_metrics=k6_metrics(totals) if self._with_k6 else (),
+            k6_trends=k6_trends(totals) if self._with_trends else (),
             events=events,
         )
         for delivery in self._deliveries:

@@ -119,6 +119,7 @@ def prometheus(tmp_path_factory) -> Iterator[Callable[..., list]]:
     command = [
         "prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
         f"--web.listen-address=127.0.0.1:{port}", "--web.enable-remote-write-receiver",
+        "--enable-feature=native-histograms",
     ]  # fmt: skip
     with running(command, f"{url}/-/ready", folder):
         yield url

@@ -10,6 +10,7 @@ from doorbuster.streaming.destination import parse_destinations
 GOOD = [
     "prometheus=http://127.0.0.1:9090/api/v1/write",
     "prometheus=https://prometheus.example.com/api/prom/push",
+    "prometheus-native=http://127.0.0.1:9090/api/v1/write",
     "metrics=9464",
     "metrics=:9465",
     "metrics=0.0.0.0:9466",
@@ -31,7 +32,7 @@ def test_every_kind_is_read():
     [
         ("http://127.0.0.1:9090", "must have the form KIND=URL, such as prometheus=http"),
         ("promtheus=http://127.0.0.1/x", 'has an unknown kind; did you mean "prometheus"?'),
-        ("kafka=x", "choose from prometheus, metrics, otlp, influxdb, statsd, dogstatsd, jsonl"),
+        ("kafka=x", "choose from prometheus, prometheus-native, metrics, otlp, influxdb, statsd,"),
         ("jsonl=", "names no receiver; write jsonl=figures.jsonl"),
         ("jsonl=.", "is a folder; name a file"),
         ("jsonl=/dev/null", "is no regular file"),

@@ -76,7 +76,7 @@ def streamed(prometheus, tmp_path_factory) -> tuple[str, Path]:
     stream_while_recording(
         lambda where: RunWriter.create(where, meta(), {"web": np.full(60, 7)}),
         folder,
-        f"prometheus={prometheus}/api/v1/write",
+        f"prometheus-native={prometheus}/api/v1/write",
     )
     return prometheus, folder
 
@@ -104,6 +104,21 @@ def test_prometheus_counts_what_the_run_file_counts(streamed):
 def dashboard_queries() -> list[tuple[str, str]]:
     panels = json.loads(DASHBOARD.read_text())["panels"]
     return [(panel["title"], target["expr"]) for panel in panels for target in panel["targets"]]
+
+
+def test_native_histograms_count_every_request_and_state_its_quantile(streamed):
+    url, folder = streamed
+    with Run.open(folder) as run:
+        times = run.histogram()
+        p90_s = times.quantile_us(0.9) / 1e6
+    asked = "histogram_count(sum(k6_http_req_duration_seconds))"
+    assert query(url, asked)[0]["value"][1] == str(times.n)
+    asked = "histogram_sum(sum(k6_http_req_duration_seconds))"
+    assert float(query(url, asked)[0]["value"][1]) == pytest.approx(times.mean_us * times.n / 1e6, rel=1e-3)
+    asked = "histogram_quantile(0.9, sum(k6_http_req_duration_seconds))"
+    assert float(query(url, asked)[0]["value"][1]) == pytest.approx(p90_s, rel=0.1)  # a bucket is 9 % wide
+    asked = "histogram_quantile(0.99, sum by(testid) (rate(k6_http_req_duration_seconds[1m])))"  # of 18030
+    assert query(url, asked)
 
 
 def test_every_query_of_the_dashboard_finds_data(streamed):

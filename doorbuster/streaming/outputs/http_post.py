@@ -23,7 +23,7 @@ _LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 def token_variable(kind: str) -> str:
     """The environment variable that holds the credentials for receivers of this kind."""
-    return f"DOORBUSTER_{kind.upper()}_TOKEN"
+    return f"DOORBUSTER_{kind.partition('-')[0].upper()}_TOKEN"
 
 
 def authorization(kind: str, *, scheme: str = "Bearer") -> dict[str, str]:

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import SplitResult
 
 from doorbuster.errors import UsageError
-from doorbuster.streaming.metric import Labels, StreamedMetric, Update
+from doorbuster.streaming.metric import Distribution, Labels, StreamedMetric, Update
 from doorbuster.streaming.outputs.http_post import HttpPost, authorization
+from doorbuster.streaming.outputs.native_histogram import native_histogram
 from doorbuster.streaming.outputs.prometheus_samples import families, samples
+from doorbuster.streaming.outputs.protobuf import field, text, varint
 
 _HEADERS = {
     "Content-Type": "application/x-protobuf",
@@ -25,9 +27,13 @@ METADATA_EVERY = 60  # updates
 
 
 class PrometheusRemoteWrite:
-    """A server that accepts remote write, such as Prometheus, Mimir, VictoriaMetrics or Grafana Cloud."""
+    """A server that accepts remote write, such as Prometheus, Mimir, VictoriaMetrics or Grafana Cloud.
 
-    def __init__(self, url: SplitResult) -> None:
+    With `native`, the trends of k6 are native histograms instead of one gauge for each statistic.
+    """
+
+    def __init__(self, url: SplitResult, *, native: bool = False) -> None:
+        self._native = native
         self._post = HttpPost(url, _HEADERS | authorization("prometheus"))
         self._encoder = WriteRequestEncoder()
         self._sent = 0
@@ -45,11 +51,12 @@ class PrometheusRemoteWrite:
 
         with_metadata = self._sent % METADATA_EVERY == 0
         self._sent += 1
+        at_ms = update.at_unix_ns // 1_000_000
         body = self._encoder.encode(
-            (*update.metrics, *update.k6_metrics),
-            at_ms=update.at_unix_ns // 1_000_000,
-            with_metadata=with_metadata,
+            (*update.metrics, *update.k6_metrics), at_ms=at_ms, with_metadata=with_metadata
         )
+        if self._native:
+            body += self._encoder.encode_native(update.k6_trends, at_ms=at_ms)
         self._post.post(bytes(cramjam.snappy.compress_raw(body)))
 
     def close(self) -> None:
@@ -67,43 +74,40 @@ class WriteRequestEncoder:
         metrics = tuple(metrics)
         return b"".join((*self._samples(metrics, at_ms), *(_metadata(metrics) if with_metadata else ())))
 
+    def encode_native(self, metrics: Iterable[StreamedMetric], *, at_ms: int) -> bytes:
+        """One native histogram of every series of these distributions."""
+        return b"".join(
+            field(
+                1,
+                self._labels(metric.name, point.labels)
+                + field(4, native_histogram(point.value, at_ms=at_ms)),
+            )
+            for metric in metrics
+            for point in metric.points
+            if isinstance(point.value, Distribution)
+        )
+
+    def _labels(self, name: str, labels: Labels) -> bytes:
+        encoded = self._series.get((name, labels))
+        if encoded is None:
+            encoded = self._series[name, labels] = _encoded_labels(name, labels)
+        return encoded
+
     def _samples(self, metrics: Iterable[StreamedMetric], at_ms: int) -> Iterator[bytes]:
-        stamp = b"\x10" + _varint(at_ms)
+        stamp = b"\x10" + varint(at_ms)
         for metric in metrics:
             for name, labels, value in samples(metric):
-                encoded = self._series.get((name, labels))
-                if encoded is None:
-                    encoded = self._series[name, labels] = _labels(name, labels)
+                encoded = self._labels(name, labels)
                 sample = b"\x09" + struct.pack("<d", value) + stamp
-                yield _field(1, encoded + _field(2, sample))
+                yield field(1, encoded + field(2, sample))
 
 
-def _labels(name: str, labels: Labels) -> bytes:
+def _encoded_labels(name: str, labels: Labels) -> bytes:
     pairs = sorted((("__name__", name), *labels))
-    return b"".join(_field(1, _text(1, key) + _text(2, value)) for key, value in pairs)
+    return b"".join(field(1, text(1, key) + text(2, value)) for key, value in pairs)
 
 
 def _metadata(metrics: Iterable[StreamedMetric]) -> Iterator[bytes]:
     for metric, kind in families(metrics):
-        yield _field(3, b"\x08" + _varint(_TYPES[kind]) + _text(2, metric.name) + _text(4, metric.meaning)
-                     + _text(5, metric.unit))  # fmt: skip
-
-
-def _text(number: int, text: str) -> bytes:
-    return _field(number, text.encode("utf-8", "replace")) if text else b""
-
-
-def _field(number: int, content: bytes) -> bytes:
-    """A field with a length (wire type 2)."""
-    return bytes((number << 3 | 2,)) + _varint(len(content)) + content
-
-
-def _varint(value: int) -> bytes:
-    if value < 0x80:
-        return bytes((value,))
-    found = bytearray()
-    while value >= 0x80:
-        found.append(value & 0x7F | 0x80)
-        value >>= 7
-    found.append(value)
-    return bytes(found)
+        yield field(3, b"\x08" + varint(_TYPES[kind]) + text(2, metric.name) + text(4, metric.meaning)
+                     + text(5, metric.unit))  # fmt: skip
