@@ -15,6 +15,7 @@ from doorbuster.access_logs.demand_model import DemandModel
 from doorbuster.access_logs.log_map import PageRule
 from doorbuster.access_logs.reading import read_logs
 from doorbuster.access_logs.sessions import find_visits
+from doorbuster.access_logs.visitors import is_program
 from doorbuster.scenario import PAGE_CHAINS
 
 ADDRESSES = {
@@ -147,6 +148,16 @@ def test_programs_are_told_by_their_user_agents(agent, is_program, tmp_path):
     model = model_of(tmp_path / "log", people + other)
     assert len(model.behaviour.visits) == (1 if is_program else 2)
     assert model.counts.program_requests == int(is_program)
+
+
+@pytest.mark.parametrize(
+    ("agent", "is_known"),
+    [("Mediapartners-Google", True), ("ia_archiver (+none)", True), ("WhatsApp/2.23", True), (FIREFOX, False),
+     ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) Version/18.1 Safari/604.1", False)],
+)  # fmt: skip
+def test_the_list_of_crawlers_knows_programs_without_general_words(agent, is_known):
+    pytest.importorskip("crawleruseragents", reason="crawler-user-agents is not installed (extra logs)")
+    assert is_program(agent) is is_known
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,8 @@ def read_har(text: bytes) -> RecordedVisit:
         raise ValueError(f"is not a HAR recording ({type(error).__name__}: {str(error)[:100]})") from error
     if not isinstance(entries, list):
         raise ValueError("is not a HAR recording (log.entries is not a list)")
+    if not entries:
+        raise ValueError("has no entries: nothing was recorded while the network panel was open")
     left_out: list[LeftOut] = []
     found: list[RecordedRequest] = []
     at_unix_s, room = 0.0, MAX_CHARACTERS_OF_ALL_ANSWERS
