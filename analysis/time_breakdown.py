@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from doorbuster.output import one_line
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.outcome import Outcome, RequestOutcome
@@ -53,7 +54,7 @@ V = TypeVar("V")
 EMPTY = Histogram.empty()
 NO_CONNECT = ConnectTotals(0, 0, 0)
 NO_LATER = SubsequentRequests(0, 0, 0, 0, 0, EMPTY)
-MAX_BARS, MAX_ENTRIES = 14, 5
+MAX_BARS, MAX_ENTRIES, MAX_NAME = 14, 5, 40
 WHOLE = frozenset({"total", "(more)"})  # entries that include others and would count twice in a bar
 MAIN_SHARE = 0.5  # of the shop's own time, and of the whole: less does not explain slow answers
 WAITING = re.compile(r"queue|wait|pool|backlog", re.IGNORECASE)  # names of entries that wait for a resource
@@ -410,25 +411,25 @@ def _causes(steps: Sequence[ServerTimes]) -> tuple[CauseEvidence, ...]:
     if share < MAIN_SHARE:
         return ()
     others = [name for name in entries if name != entry]
-    texts = (f"{name} {format_duration(means[name] / 1e3)}" for name in others)
+    texts = (f"{one_line(name, MAX_NAME)} {format_duration(means[name] / 1e3)}" for name in others)
     against = f", against {' and '.join(texts)}" if others else ""
     sampled = format_count(sum(step.sampled for step in steps))
-    took = format_duration(means[entry] / 1e3)
+    took, name = format_duration(means[entry] / 1e3), one_line(entry, MAX_NAME)
     evidence = (
-        f"{format_ratio(share)} of the shop's own time is {entry}: {took} of an answer on average{against} "
+        f"{format_ratio(share)} of the shop's own time is {name}: {took} of an answer on average{against} "
         f"(Server-Timing, {sampled} answers sampled)."
     )
     if WAITING.search(entry):
-        most = f", most of it {others[0]}" if others else ""
+        most = f", most of it {one_line(others[0], MAX_NAME)}" if others else ""
         work = format_duration((own_ms - means[entry]) / 1e3)
         advice = (
             f"An answer needs {work} of work{most}; the rest is waiting. Shorten that work, or serve more "
             "requests at once."
         )
-        because = f"requests waited in the shop's {entry}"
+        because = f"requests waited in the shop's {name}"
     else:
-        advice, because = f"Shorten {entry}, or call it less often.", f"{entry} took most of the shop's time"
-    return (CauseEvidence("slow", entry, because, evidence, advice, share),)
+        advice, because = f"Shorten {name}, or call it less often.", f"{name} took most of the shop's time"
+    return (CauseEvidence("slow", name, because, evidence, advice, share),)
 
 
 def _server_findings(steps: Sequence[ServerTimes], hits: Mapping[str, Counter[str]]) -> tuple[str, ...]:

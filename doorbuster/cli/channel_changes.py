@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from doorbuster.report.overview import ChannelChange
     from doorbuster.report.overview.values import Tone
     from doorbuster.scenario import Threshold
+    from doorbuster.stats.difference import ValueWithInterval
 
 METRICS = ("can_order", "can_browse")
 _TONES: dict[str, Tone] = {"worse": "bad", "better": "good"}
@@ -35,7 +36,6 @@ def channel_changes(run: Run, baseline: BaselineValues | None) -> dict[str, Chan
     """
     from doorbuster.compare.baseline_values import run_threshold_metrics
     from doorbuster.compare.metric_comparison import compare_metric
-    from doorbuster.compare.wording import change_text, interval_text
     from doorbuster.report.overview import ChannelChange
 
     if baseline is None or baseline.issues:
@@ -51,8 +51,16 @@ def channel_changes(run: Run, baseline: BaselineValues | None) -> dict[str, Chan
             continue
         found = compare_metric(theirs, [candidate])
         tone: Tone = _TONES.get(found.decision, "plain")
-        changes[channel] = ChannelChange(f"{change_text(found)} ({interval_text(found)})", tone)
+        changes[channel] = ChannelChange(_points(found.difference), tone)
     return changes
+
+
+def _points(change: ValueWithInterval | None) -> str:
+    """ "−12.4 pp (−18.2 to −6.6)" in percentage points; "–" if unknown."""
+    if change is None:
+        return "–"
+    low, high = ("?" if end is None else f"{100 * end:+.1f}" for end in (change.low, change.high))
+    return f"{100 * change.value:+.1f} pp ({low} to {high})".replace("-", "−")
 
 
 def _rate_of(metric: str, channel: str) -> Threshold:

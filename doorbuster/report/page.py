@@ -42,7 +42,7 @@ def render_page(
             overview=overview,
             chart=fluid,
             lead_chart=render_chart(chart, "lead") if chart is not None and fluid is None else None,
-            browse=any(row.could_browse is not None for row in rows),
+            browse=not overview.baseline and any(row.could_browse is not None for row in rows),
             wants="order" if any(row.wants == "order" for row in rows) else "browse",
             sales=any(row.lost_sales is not None for row in rows),
             engineer=engineer,

@@ -14,15 +14,31 @@ import pytest
 from click.testing import CliRunner
 
 from doorbuster.cli import doorbuster as program
+from doorbuster.cli import run_workflow
+from doorbuster.records.reader import Run
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = str(ROOT / "reports" / "sample")
 
 
-def said(*args: str) -> str:
-    done = CliRunner().invoke(program, list(args), env={"COLUMNS": "100"})
-    assert done.exit_code == 0, done.output
-    return done.stdout
+@pytest.fixture(scope="module")
+def judged():
+    """The sample run, judged once for all commands."""
+    with Run.open(SAMPLE) as run:
+        return run_workflow.judge_run(run, run_workflow.recorded_run_scenario(run), quiet=True)
+
+
+@pytest.fixture
+def said(judged, monkeypatch):
+    """What a command prints."""
+    monkeypatch.setattr(run_workflow, "judge_run", lambda *_args, **_options: judged)
+
+    def run(*args: str) -> str:
+        done = CliRunner().invoke(program, list(args), env={"COLUMNS": "100"})
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    return run
 
 
 def in_terminal(args: list[str], **variables: str) -> str:
@@ -50,7 +66,7 @@ def in_terminal(args: list[str], **variables: str) -> str:
     return b"".join(parts).decode()
 
 
-def test_the_verdict_and_what_matters_fit_on_one_screen():
+def test_the_verdict_and_what_matters_fit_on_one_screen(said):
     text = said("analyse", SAMPLE)
     lines = text.splitlines()
     assert len(lines) <= 45
@@ -71,16 +87,13 @@ def test_the_verdict_and_what_matters_fit_on_one_screen():
     assert sentence.removeprefix("FAIL: in").replace(" ", "") in re.sub(r"\s", "", text)
 
 
-def test_sections_are_printed_by_name_and_all_on_request():
+def test_sections_are_printed_by_name(said):
     one = said("analyse", SAMPLE, "--section", "errors")
     assert "What failed" in one
     assert "How long did customers wait" not in one
-    every = said("analyse", SAMPLE, "--all")
-    assert one.strip().splitlines()[0] in every
-    assert "How long did customers wait" in every
 
 
-def test_json_is_that_of_the_summary():
+def test_json_is_that_of_the_summary(said):
     whole = json.loads(said("analyse", SAMPLE, "--json"))
     assert whole["verdict"] == json.loads((Path(SAMPLE) / "summary.json").read_text())["verdict"]
     part = json.loads(said("analyse", SAMPLE, "--json", "--section", "errors"))
@@ -102,7 +115,7 @@ def test_options_without_an_effect_are_refused(args, says):
     assert says in str(done.exception)
 
 
-def test_the_gate_says_each_sentence_once():
+def test_the_gate_says_each_sentence_once(said):
     text = said("gate", SAMPLE)
     document = json.loads((Path(SAMPLE) / "summary.json").read_text())
     for threshold in document["thresholds"]:
@@ -110,6 +123,7 @@ def test_the_gate_says_each_sentence_once():
     assert text.count(document["verdict"]["sentence"]) == 1
 
 
+@pytest.mark.truth
 def test_the_gate_colours_a_terminal_and_respects_no_color_and_dumb_ones():
     coloured = in_terminal(["gate", SAMPLE])
     assert "\x1b[31mfail" in coloured

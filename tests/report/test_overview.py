@@ -22,7 +22,7 @@ from doorbuster.scenario.thresholds.language import read_thresholds
 
 ROOT = Path(__file__).parents[2]
 SECTIONS = ("customers", "phases", "time_breakdown", "users", "capacity")
-GOOD = {"broken": None, "rate_per_s": 40.0}
+GOOD = {"broken": None, "rate_per_s": 20.0}
 INTERVAL = re.compile(r"([\d.,]+)(?: %)? to ([\d.,]+) %")
 
 
@@ -185,9 +185,12 @@ KINDS = {
     "without phases": {"meta": {"duration_s": 31.0}},
     "without notes": {"notes": False},
 }
+RARE = ("one channel", "aborted", "without phases", "without notes")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.truth if kind in RARE else ()) for kind in KINDS]
+)
 def test_every_kind_of_run_has_a_sensible_screen(kind, open_peak, capsys):
     changes = dict(KINDS[kind])
     if kind == "closed":
@@ -236,14 +239,14 @@ def test_channels_show_their_change_against_the_baseline(build_peak, tmp_path):
     with Run.open(build_peak()) as run:
         text = run.meta.scenario_text
     scenario.write_text(f'{text}  served: ["rate>=baseline-1%"]\n')
-    for name, changes in (("good", GOOD), ("bad", {"rate_per_s": 40.0})):
+    for name, changes in (("good", GOOD), ("bad", {"rate_per_s": 20.0})):
         shutil.copytree(build_peak(**changes), tmp_path / name)
     args = ["gate", str(tmp_path / "bad"), "--scenario", str(scenario), "--baseline", str(tmp_path / "good")]
     done = CliRunner().invoke(program, [*args, "--out", str(tmp_path / "out")])
     assert done.exit_code == 0, done.output
     document = json.loads((tmp_path / "out" / "summary.json").read_text())
     web = next(row for row in document["overview"]["channels"] if row["channel"] == "web")
-    assert re.fullmatch(r"−[\d.]+ pp \(−[\d.]+ to −[\d.]+ pp\)", web["change"])
+    assert re.fullmatch(r"−[\d.]+ pp \(−[\d.]+ to −[\d.]+\)", web["change"])
     page = spaced((tmp_path / "out" / "index.html").read_text())
     assert "Against " in page
     assert f'class="number bad">{web["change"]}' in page
