@@ -14,6 +14,7 @@ from benchmarks import (
     access_log_speed,
     arrivals,
     concurrent_users,
+    http2,
     import_speed,
     journey,
     master,
@@ -27,7 +28,8 @@ from benchmarks.server import MissingError
 
 BENCHMARKS = {
     "recording": recording, "arrivals": arrivals, "concurrent_users": concurrent_users, "memory": memory,
-    "journey": journey, "master": master, "run_file": run_file, "shop": shop, "sections": sections,
+    "journey": journey, "master": master, "http2": http2,
+    "run_file": run_file, "shop": shop, "sections": sections,
     "access_log_speed": access_log_speed,
     "import_speed": import_speed,
 }  # fmt: skip

@@ -15,7 +15,7 @@ from doorbuster.load.customers.behaviour import (
 )
 from doorbuster.load.customers.model import STEP_LIMIT_S, CustomerProfile
 from doorbuster.load.customers.retry_budget import RetryBudget
-from doorbuster.load.customers.session import session_opener
+from doorbuster.load.customers.session_opener import session_opener
 from doorbuster.scenario import EVERY_STEP, Channel, ContentRule, Scenario
 from doorbuster.storefronts import Storefront
 
@@ -63,7 +63,9 @@ class ProfileRegistry:
             wants_order=wants_order,
             is_closed=not channel.is_open,
             driver=driver,
-            open_session=session_opener(driver, checks_content=bool(rules), assets=assets),
+            open_session=session_opener(
+                driver, checks_content=bool(rules), assets=assets, protocol=self._scenario.target.protocol
+            ),
             loads_assets=assets != "none",
             visit=visit_sampler(channel, wants_order=wants_order, run_id=self._run_id),
             patience=patience_sampler(channel.patience),

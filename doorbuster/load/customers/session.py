@@ -7,8 +7,7 @@ from its intended start to the end of its last request.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 from doorbuster.load.customers.page_assets import Asset, AssetCache
@@ -17,18 +16,7 @@ from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.response import Response
 from doorbuster.load.http.settings import HttpSettings
 from doorbuster.scenario import ContentRule
-from doorbuster.storefronts import Rejected, Storefront
-
-
-def session_opener(
-    driver: type[Storefront], *, checks_content: bool, assets: str = "none"
-) -> Callable[..., Any]:
-    """How customers of this driver open their session."""
-    if driver.open_session is not None:
-        return driver.open_session
-    if assets != "none":
-        return partial(PageSession, critical_only=assets == "critical")
-    return ContentCheckingSession if checks_content else http_session
+from doorbuster.storefronts import Rejected
 
 
 def http_session(url: str, settings: HttpSettings, step: CurrentStep) -> HttpClient:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import count
 from math import inf
 from types import MappingProxyType
@@ -135,22 +137,59 @@ class RequestExecutor:
         """The clock of all records."""
         return self._clock
 
-    def open_connection(self, target: RequestTarget, deadline: float) -> Connection:
+    def open_connection(
+        self,
+        target: RequestTarget,
+        deadline: float,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        sends: bool = True,
+    ) -> Connection:
         """A connection for another protocol, by the same rules as for requests; the caller closes it.
 
+        Args: ssl_context: instead of that for HTTP/1.1. sends: whether it counts as a request, too.
         Raises: RequestFailed, also when the ceiling on requests leaves no time.
         """
-        pool = self._pools.get(target.origin) or self._pool_for(target, None)
-        if pool.ceiling is not None:
-            pool.ceiling.sends.wait(deadline)
-            if not pool.ceiling.connects.admit(self._clock()):
-                pool.ceiling.connects.wait(deadline)
+        connector, ceiling = self.pool_of(target).connector, self.settings.ceiling
+        if ssl_context is not None:
+            settings = replace(self.settings, ssl_context=ssl_context)
+            route = settings.route
+            connector = Connector(
+                target, settings, hub_resources(), self._clock, proxy=proxy_for(settings, target, route),
+                route=route, opened=self._opened,
+            )  # fmt: skip
+        if ceiling is not None:
+            if sends:
+                ceiling.sends.wait(deadline)
+            if not ceiling.connects.admit(self._clock()):
+                ceiling.connects.wait(deadline)
         connect_s = self.settings.timeouts.connect_s
-        return pool.connector.open(inf if connect_s is None else self._clock() + connect_s, deadline)
+        return connector.open(inf if connect_s is None else self._clock() + connect_s, deadline)
+
+    def keep_connection(self, target: RequestTarget, connection: Connection) -> None:
+        """Use an open connection for later requests over HTTP/1.1."""
+        pool = self.pool_of(target)
+        pool.open += 1
+        pool.release(connection)
+
+    def pool_of(self, target: RequestTarget) -> Pool:
+        """The connections to an origin."""
+        return self._pools.get(target.origin) or self._pool_for(target, None)
+
+    def with_request_id(self, extra: ExtraHeaders) -> tuple[str, ExtraHeaders]:
+        """The id of the next request, and the headers with it; "" and the headers as they are without ids."""
+        if self._request_ids is None:
+            return "", extra
+        request_id = next(self._request_ids)
+        line = f"{self.settings.request_id_header}: {request_id}\r\n".encode("latin-1")
+        if self._trace_share and TRACEPARENT not in extra.names:
+            trace_id = trace_id_of(request_id, self._trace_share)
+            line += trace_lines(trace_id) if trace_id else b""
+        return request_id, ExtraHeaders(extra.lines + line, extra.names)
 
     def headers_for(self, target: RequestTarget) -> dict[str, str]:
         """What identifies the customer to this origin: its headers, those of the target, and cookies."""
-        pool = self._pools.get(target.origin) or self._pool_for(target, None)
+        pool = self.pool_of(target)
         names = {name: value for name, value in self._default_headers.items() if name not in _OF_HTTP}
         names.update(pool.added or {})
         cookies = self._cookies.line_for(target)
@@ -184,12 +223,7 @@ class RequestExecutor:
             pool = self._pool_for(target, route)
         request_id = ""
         if self._request_ids is not None:
-            request_id = next(self._request_ids)
-            line = f"{self.settings.request_id_header}: {request_id}\r\n".encode("latin-1")
-            if self._trace_share and TRACEPARENT not in extra.names:
-                trace_id = trace_id_of(request_id, self._trace_share)
-                line += trace_lines(trace_id) if trace_id else b""
-            extra = ExtraHeaders(extra.lines + line, extra.names)
+            request_id, extra = self.with_request_id(extra)
         request = render_request(
             method, target, pool, self._default_headers, extra, self._cookies.line_for(target), body
         )

@@ -20,8 +20,13 @@ _RECORD_BYTES: Final = 64 * 1024
 
 
 @lru_cache(maxsize=32)
-def context_for(verify: bool, ca_file: str, cert_file: str, key_file: str) -> ssl.SSLContext:
-    """The process-wide context of these settings. Raises: ValueError if a file cannot be used."""
+def context_for(
+    verify: bool, ca_file: str, cert_file: str, key_file: str, alpn: tuple[str, ...] = ("http/1.1",)
+) -> ssl.SSLContext:
+    """The process-wide context of these settings. Raises: ValueError if a file cannot be used.
+
+    alpn: the protocols to offer, the preferred one first.
+    """
     try:
         folder = bool(ca_file) and Path(ca_file).is_dir()
         context = ssl.create_default_context(
@@ -34,7 +39,7 @@ def context_for(verify: bool, ca_file: str, cert_file: str, key_file: str) -> ss
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(list(alpn))
     return context
 
 

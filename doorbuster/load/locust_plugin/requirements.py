@@ -7,6 +7,7 @@ is read from their code: a method that uses `self.visit.campaign` has "campaign"
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from types import CodeType, FunctionType
 
 from doorbuster.errors import FileProblem
@@ -46,6 +47,10 @@ def unmet_requirements(
         lacks(storefront, "HTTP responses (target.rules)", "check the answers in the driver")
     if driver is not None and driver.open_session is not None and scenario.target.assets != "none":
         lacks(storefront, "HTTP pages (target.assets)", "remove assets from the target")
+    if driver is not None and driver.open_session is not None and scenario.target.protocol != "http/1.1":
+        lacks(storefront, "HTTP client (target.protocol)", "remove protocol from the target")
+    if scenario.target.protocol == "h2" and find_spec("h2") is None:
+        lacks(storefront, "library for HTTP/2 on this machine", "pip install 'doorbuster[http2]'")
     for name, channel in scenario.channels.items():
         if name not in customers:
             lacks(locustfile, f"customers of channel {name!r}", f"add a class with channel = {name!r}")

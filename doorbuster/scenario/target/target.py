@@ -24,6 +24,7 @@ STOREFRONTS = ("reference", "vendure", "oscar")  # a test compares them with doo
 CUSTOM = "custom:"  # a driver that the locustfile installs: install(events, drivers=[MyShop])
 
 DEFAULT_ID_HEADER = "X-Request-ID"
+PROTOCOLS = ("http/1.1", "h2")
 _CUSTOM_NAME = re.compile(r"custom:[a-z][a-z0-9_-]{0,62}")
 _LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"  # containers have names with _
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -79,6 +80,15 @@ def parse_assets(raw: object) -> str:
     if isinstance(raw, str) and raw in ASSETS:
         return raw
     raise invalid("must be none, critical or all", got=preview(raw))
+
+
+@value_type({"enum": list(PROTOCOLS)})
+def parse_protocol(raw: object) -> str:
+    """The version of HTTP that customers prefer."""
+    if isinstance(raw, str) and raw in PROTOCOLS:
+        return raw
+    way_out = "HTTP/3 is not supported" if str(raw).lower() in ("h3", "http/3", "3") else ""
+    raise invalid("must be http/1.1 or h2", got=preview(raw), way_out=way_out)
 
 
 def _in_ascii(host: str) -> str:
@@ -188,6 +198,12 @@ class Target(StrictModel):
         examples=["critical"],
     )
 
+    protocol: Annotated[str, parse_protocol] = Field(
+        default="http/1.1",
+        description="Version of HTTP: http/1.1, or h2 where an https server offers it. Default: http/1.1.",
+        examples=["h2"],
+    )
+
     @classmethod
     def rules(cls, raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
         """A url or a shop; the request's id is in a header of its own."""
@@ -201,6 +217,9 @@ class Target(StrictModel):
         if raw.get("shop") is not None and raw.get("currency", POUND.code) != POUND.code:
             rule = f"must be {POUND.code} for the embedded shop"
             yield KeyIssue(("currency",), rule, preview(raw["currency"]))
+        if raw.get("protocol") == "h2" and urlsplit(str(raw.get("url", ""))).scheme != "https":
+            rule = "needs an https URL: browsers speak HTTP/2 over TLS only"
+            yield KeyIssue(("protocol",), rule, preview(raw["protocol"]), "remove the key")
 
     @property
     def money(self) -> Currency:

@@ -1,0 +1,221 @@
+"""HTTP/2 for a customer's client: one connection for each origin, negotiated by ALPN, else HTTP/1.1.
+
+Only https is negotiated, as in browsers; requests to http:// addresses, streamed bodies and requests with TLS
+settings of their own go over HTTP/1.1. Everything above one request is the same: cookies, redirects,
+authentication, records. A request that the server has certainly not seen, and an idempotent one on a kept
+connection that turns out to be closed, is sent again once on a new connection.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from gevent.lock import Semaphore
+
+from doorbuster.load.exchange import Exchange, RequestFailed
+from doorbuster.load.http.attempt import IDEMPOTENT
+from doorbuster.load.http.body import Body
+from doorbuster.load.http.client import HttpClient
+from doorbuster.load.http.executor import Answer
+from doorbuster.load.http.headers import ExtraHeaders, header_values
+from doorbuster.load.http.request_encoding import render_request
+from doorbuster.load.http.request_target import RequestTarget
+from doorbuster.load.http.route import Route
+from doorbuster.load.http.settings import Timeouts
+from doorbuster.load.http.tls import context_for
+from doorbuster.load.protocols.http2_connection import REFUSED, Http2Connection, Http2Stream
+from doorbuster.load.runtime.notes import note
+
+if TYPE_CHECKING:
+    _Base = HttpClient
+else:
+    _Base = object
+
+ALPN = ("h2", "http/1.1")
+_OF_CONNECTIONS = frozenset(
+    ("host", "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade")
+)
+_noted: set[str] = set()
+
+
+class Http2Requests(_Base):
+    """Overrides how a client sends one request; put before the client among the bases."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._shared: dict[str, Http2Connection] = {}
+        self._without_http2: set[str] = set()
+        self._opens: Semaphore | None = None  # while a connection is being opened
+
+    def close(self) -> None:
+        for connection in self._shared.values():
+            connection.close()
+        self._shared.clear()
+        super().close()
+
+    def send_one(
+        self, method: str, target: RequestTarget, body: Body, extra: ExtraHeaders, request_name: str,
+        timeouts: Timeouts, deadline: float, stream: bool, follows: bool, route: Route | None,
+        number: int, due_at: float, started_at: float,
+    ) -> Answer:  # fmt: skip
+        """Send one request over HTTP/2 where it is possible."""
+        origin = target.origin
+        plain = not target.secure or stream or route is not None or self.settings.ssl_context is not None
+        if not plain and origin not in self._without_http2:
+            call = _Http2Call(self, method, target, body, extra, request_name, timeouts, deadline, number,
+                              due_at, started_at)  # fmt: skip
+            answer = call.send()
+            if answer is not None:
+                return answer
+        return super().send_one(
+            method, target, body, extra, request_name, timeouts, deadline, stream, follows, route, number,
+            due_at, started_at,
+        )  # fmt: skip
+
+    def shared_connection(
+        self, target: RequestTarget, deadline: float
+    ) -> tuple[Http2Connection | None, bool]:
+        """The connection to this origin and whether it is new; None if the server does not speak HTTP/2.
+
+        Raises: RequestFailed.
+        """
+        known = self._shared.get(target.origin)
+        if known is not None and not known.is_closing:
+            return known, False
+        opens = self._opens = self._opens or Semaphore()
+        if not opens.acquire(timeout=None if deadline == inf else max(deadline - self._clock(), 0.0)):
+            raise RequestFailed("total_timeout", "waited for the connection to open")
+        try:
+            known = self._shared.get(target.origin)  # another request may have opened it meanwhile
+            if known is not None and not known.is_closing:
+                return known, False
+            if target.origin in self._without_http2:
+                return None, False
+            return self._open(target, deadline), True
+        finally:
+            opens.release()
+
+    def _open(self, target: RequestTarget, deadline: float) -> Http2Connection | None:
+        """A new connection; None if the server does not speak HTTP/2, and it is kept for HTTP/1.1."""
+        chosen = self._route
+        context = context_for(chosen.verify, chosen.ca_file, chosen.cert_file, chosen.key_file, ALPN)
+        opened = self.open_connection(target, deadline, ssl_context=context, sends=False)
+        tls = opened.tls
+        if tls is None or tls.selected_alpn_protocol() != "h2":
+            self.keep_connection(target, opened)
+            if target.origin not in _noted:
+                _noted.add(target.origin)
+                note(f"{target.origin} does not offer HTTP/2: requests go over HTTP/1.1")
+            self._without_http2.add(target.origin)
+            return None
+        made = Http2Connection(opened, self._clock, max_body_bytes=self.settings.max_body_bytes)
+        self._shared[target.origin] = made
+        return made
+
+
+class _Http2Call:
+    """One request over HTTP/2, with its record."""
+
+    def __init__(
+        self, client: Http2Requests, method: str, target: RequestTarget, body: Body, extra: ExtraHeaders,
+        request_name: str, timeouts: Timeouts, deadline: float, number: int, due_at: float, started_at: float,
+    ) -> None:  # fmt: skip
+        self._client, self._target, self._method = client, target, method
+        self._timeouts, self._deadline = timeouts, deadline
+        self._labels = (request_name, number, due_at)
+        self._started_at = started_at
+        self._connect_s = self._ceiling_s = 0.0
+        self._is_new = self._was_replaced = False
+        self._request_id, extra = client.with_request_id(extra)
+        self._rendered = render_request(
+            method, target, client.pool_of(target), client._default_headers, extra,
+            client.cookies.line_for(target), body,
+        )  # fmt: skip
+        self._body = body.content
+
+    def send(self) -> Answer | None:
+        """The answer; None if the server does not speak HTTP/2, and nothing was sent."""
+        try:
+            stream = self._exchange()
+        except RequestFailed as failure:
+            if failure.cause == REFUSED:
+                failure = RequestFailed("reset", failure.detail)
+            return self._exchange_of(None, failure), "", b"", None, self._rendered
+        if stream is None:
+            return None
+        head = _head(stream)
+        return self._exchange_of(stream, None, head), head, b"".join(stream.chunks), None, self._rendered
+
+    def _exchange(self) -> Http2Stream | None:
+        client, clock = self._client, self._client.clock
+        for is_last in (False, True):
+            began_at = clock()
+            connection, self._is_new = client.shared_connection(self._target, self._deadline)
+            if self._is_new:
+                self._connect_s += clock() - began_at
+            if connection is None:
+                return None
+            ceiling = client.settings.ceiling
+            if ceiling is not None:
+                self._ceiling_s += ceiling.sends.wait(self._deadline)
+            first_s = self._timeouts.first_byte_s
+            try:
+                return connection.request(
+                    self._fields(), self._body, total_deadline=self._deadline,
+                    first_byte_deadline=inf if first_s is None else clock() + first_s,
+                )  # fmt: skip
+            except RequestFailed as failure:
+                closed = failure.cause == "reset" and not self._is_new and self._method in IDEMPOTENT
+                if is_last or not (failure.cause == REFUSED or closed):
+                    raise
+                self._was_replaced = True
+                client.reconnects += 1
+                connection.retire()
+        raise AssertionError("the last attempt returns or raises")
+
+    def _fields(self) -> list[tuple[str, str]]:
+        """The rendered request as fields; what belongs to a connection of HTTP/1.1 is left out."""
+        target = self._target
+        fields = [
+            (":method", self._method), (":scheme", "https"), (":authority", target.authority.decode()),
+            (":path", target.path.decode()),
+        ]  # fmt: skip
+        lines = self._rendered.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
+        for line in lines[1:]:
+            name, _, value = line.partition(":")
+            if (lower := name.lower()) not in _OF_CONNECTIONS:
+                fields.append((lower, value.strip()))
+        return fields
+
+    def _exchange_of(
+        self, stream: Http2Stream | None, failure: RequestFailed | None, head: str = ""
+    ) -> Exchange:
+        client, now = self._client, self._client.clock()
+        name, number, due_at = self._labels
+        status, cause, detail, retry_after, server_timing = 0, "", "", None, ""
+        if failure is not None:
+            cause, detail = failure.cause, failure.detail
+        elif stream is not None:
+            status, lower = stream.status, head.lower()
+            for set_cookie in header_values(head, lower, "\nset-cookie:"):
+                client.cookies.store(self._target, set_cookie)
+            server_timing = ", ".join(header_values(head, lower, "\nserver-timing:"))
+            if status >= 300 or status < 200 or client.settings.check_bodies:
+                cause, detail, retry_after = client._judge(status, b"".join(stream.chunks), head, lower, [])
+        received = 0 if stream is None else stream.received
+        return Exchange(
+            self._method, name, self._target.url, status, cause, due_at, self._started_at + self._ceiling_s,
+            self._connect_s, 0.0, now if stream is None else stream.first_byte_at, now,
+            len(self._rendered), received, not self._is_new, self._was_replaced, self._request_id,
+            server_timing, retry_after, detail, number, "",
+        )  # fmt: skip
+
+
+def _head(stream: Http2Stream) -> str:
+    """The head of the answer as HTTP/1.1 writes it, which everything above reads."""
+    return "\r\n".join([f"HTTP/1.1 {stream.status} ", *(f"{name}: {value}" for name, value in stream.fields)])
+
+
+class Http2Client(Http2Requests, HttpClient):
+    """The client of a customer, with HTTP/2."""
