@@ -24,7 +24,7 @@ function loadChart(state) {
     return windowStarts(filter, width).map((_, place) => parts.reduce((total, part) => total + (part[place] || 0), 0) / width);
   };
   const [planned, started, dropped] = [1, 2, 3].map(column);
-  if (![...planned, ...started].some((value) => value > 0)) return null;
+  if (data.closed || ![...planned, ...started].some((value) => value > 0)) return null; // users do not arrive
   const series = [{ label: "planned", pen: "--planned", dash: DASHES["--"], values: planned }, { label: "delivered", pen: "--ok", values: started }];
   if (dropped.some((value) => value > 0)) series.push({ label: "dropped by the generator", pen: "--dropped", dash: DASHES[":"], values: dropped });
   return {
