@@ -49,6 +49,11 @@ def baseline_values(name: str, candidates: Sequence[Path], thresholds: Sequence[
     )
 
 
+def baseline_runs(name: str) -> tuple[Path, ...]:
+    """The run files of a baseline; none of one in a history, which keeps values only."""
+    return () if name.startswith(HISTORY) else find_named_runs(name)
+
+
 def check_baseline(name: str, thresholds: Sequence[Threshold]) -> None:
     """Raises: UsageError before a run when its baseline does not exist, or no threshold refers to it."""
     from doorbuster.compare.baseline_values import relative_thresholds

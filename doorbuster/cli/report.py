@@ -21,6 +21,11 @@ from doorbuster.output import say
     type=click.Path(path_type=Path),
     help="Folder for index.html, summary.md, junit.xml and summary.json. Default: the run folder.",
 )
+@click.option(
+    "--baseline",
+    metavar="NAME|DIR",
+    help="Runs whose percentiles the page shows beside those of RUN: a baseline or a folder of runs.",
+)
 @click.option("--pdf", is_flag=True, help="Also write report.pdf: a page for the board and an appendix.")
 @click.option(
     "--replay",
@@ -41,6 +46,7 @@ def command(
     ctx: click.Context,
     run: Path,
     out: Path | None,
+    baseline: str | None,
     pdf: bool,
     replay: bool,
     speed: float,
@@ -53,6 +59,7 @@ def command(
     \b
     Example: doorbuster report reports/sample --out /tmp/report
              doorbuster report reports/sample --pdf
+             doorbuster report reports/candidate --baseline main
              doorbuster report reports/sample --replay --speed 10
     """
     if replay:
@@ -60,10 +67,13 @@ def command(
             raise UsageError("--replay writes nothing; leave out --out")
         if pdf:
             raise UsageError("--replay writes nothing; leave out --pdf")
+        if baseline is not None:
+            raise UsageError("--replay writes nothing; leave out --baseline")
         return show_replay(run, speed=speed, port=live or 0)
     for name in ("speed", "live"):
         if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
             raise UsageError(f"--{name} has no effect without --replay")
+    from doorbuster.cli.baseline_choice import baseline_runs
     from doorbuster.cli.run_workflow import recorded_run_scenario, write_everything
     from doorbuster.errors import ExitCode
     from doorbuster.records.reader import Run
@@ -71,7 +81,12 @@ def command(
     with Run.open(run) as opened:
         scenario = recorded_run_scenario(opened)
     folder = out or (run if run.is_dir() else run.parent)
-    judged = write_everything(run, scenario, folder, pdf=pdf)
+    before = () if baseline is None else baseline_runs(baseline)
+    if baseline is not None and not before:
+        raise UsageError(
+            f"--baseline {baseline}: a history keeps no percentiles; name a baseline or a folder"
+        )
+    judged = write_everything(run, scenario, folder, pdf=pdf, baseline_runs=before)
     judged.print_failed_scripts()
     say(judged.verdict.sentence)
     say(f"report:  {folder / 'index.html'}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from doorbuster.cli.baseline_choice import baseline_option, baseline_values, check_baseline
+from doorbuster.cli.baseline_choice import baseline_option, baseline_runs, baseline_values, check_baseline
 from doorbuster.cli.live_page import live_option, open_live_page, publish_verdict
 from doorbuster.cli.options import (
     DEFAULT_LOCUSTFILE,
@@ -27,6 +27,7 @@ from doorbuster.output import say, say_lines, say_wrapped
 
 if TYPE_CHECKING:
     from doorbuster.cli.run_workflow import JudgedRun
+    from doorbuster.compare.baseline_values import BaselineValues
     from doorbuster.gate import Verdict
     from doorbuster.scenario import LocustScenario, Scenario
 
@@ -221,14 +222,16 @@ def command(
     for note in process.notes():
         say(f"note: {note}", error=True)
     try:
-        values = None
+        values: BaselineValues | None = None
+        before: tuple[Path, ...] = ()
         if baseline is not None:
             values = baseline_values(baseline, [folder / "run.sqlite"], plan.thresholds)
             values.write(folder)
+            before = baseline_runs(baseline)
         if not quiet:
             say_if_log("writing the report …")
         page.publish(step="report")
-        judged = write_everything(folder, plan, baseline=values, quiet=quiet)
+        judged = write_everything(folder, plan, baseline=values, quiet=quiet, baseline_runs=before)
         publish_verdict(page, judged.verdict, judged.results, last_state, folder)
     except RecordError as error:
         if process.exit_code() != ExitCode.NOT_RECORDED:

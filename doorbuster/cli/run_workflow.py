@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -42,13 +43,13 @@ class JudgedRun:
         code = self.verdict.exit_code
         return int(ExitCode.SCRIPT_EXCEPTION if self.analysed.errors and code == ExitCode.PASS else code)
 
-    def write(self, run: Run, folder: Path, *, pdf: bool = False) -> None:
-        """Write the report into a folder, also as PDF if wanted."""
+    def write(self, run: Run, folder: Path, *, pdf: bool = False, baseline: Sequence[Run] = ()) -> None:
+        """Write the report into a folder, also as PDF if wanted; `baseline`: for the page's percentiles."""
         from doorbuster.report import write_report
 
         write_report(
             run, self.analysed.sections, self.results, self.verdict, folder,
-            problems=self.analysed.errors, overview=self.overview, pdf=pdf,
+            problems=self.analysed.errors, overview=self.overview, pdf=pdf, baseline=baseline,
         )  # fmt: skip
 
     def print_failed_scripts(self) -> None:
@@ -232,17 +233,20 @@ def write_everything(
     baseline: BaselineValues | None = None,
     quiet: bool = False,
     pdf: bool = False,
+    baseline_runs: Sequence[Path] = (),
 ) -> JudgedRun:
     """Analyse and judge a recorded run and write its report, by default into the run folder.
 
-    Args: quiet: without progress. pdf: also as PDF.
+    Args: quiet: without progress. pdf: also as PDF. baseline_runs: for the percentiles of the page.
     """
     from doorbuster.records.reader import Run
 
-    with Run.open(run_path) as run:
+    with ExitStack() as opened:
+        run = opened.enter_context(Run.open(run_path))
+        before = [opened.enter_context(Run.open(path)) for path in baseline_runs]
         judged = judge_run(run, scenario, baseline=baseline, quiet=quiet)
         with working("writing the report", quiet=quiet):
-            judged.write(run, folder or run_path, pdf=pdf)
+            judged.write(run, folder or run_path, pdf=pdf, baseline=before)
     return judged
 
 

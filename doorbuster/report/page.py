@@ -28,9 +28,13 @@ def render_page(
     verdict: Verdict,
     overview: Overview,
     problems: Sequence[AnalysisError] = (),
+    baseline: Sequence[Run] = (),
 ) -> str:
-    """The whole page as HTML text; `problems` are the analysis scripts that failed."""
-    engineer = engineer_part(run, in_order(sections), results, verdict, problems)
+    """The whole page as HTML text.
+
+    Args: problems: the analysis scripts that failed; baseline: runs to compare percentiles with.
+    """
+    engineer = engineer_part(run, in_order(sections), results, verdict, problems, baseline)
     chart, rows = overview.chart, overview.channels
     fluid = None if chart is None else fluid_chart(chart)
     return sealed(

@@ -33,6 +33,7 @@ def write_report(
     problems: Sequence[AnalysisError] = (),
     overview: Overview | None = None,
     pdf: bool = False,
+    baseline: Sequence[Run] = (),
 ) -> tuple[Path, ...]:
     """Write the files and return their paths.
 
@@ -41,12 +42,13 @@ def write_report(
         problems: analysis scripts that failed, listed in the report.
         overview: of the same run; made from the others by default.
         pdf: also report.pdf.
+        baseline: runs whose percentiles the page shows beside those of the run.
     Raises: RecordError when a file cannot be written.
     """
     if overview is None:
         overview = build_overview(run, sections, results, verdict)
     contents: dict[str, str | bytes] = {
-        "index.html": render_page(run, sections, results, verdict, overview, problems),
+        "index.html": render_page(run, sections, results, verdict, overview, problems, baseline),
         "summary.md": render_markdown(run, sections, results, verdict, overview),
         "junit.xml": render_junit(run, results, verdict),
         "summary.json": render_json(run, sections, results, verdict, overview, problems),

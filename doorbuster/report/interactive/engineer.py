@@ -77,10 +77,12 @@ def engineer_part(
     results: Sequence[ThresholdResult],
     verdict: Verdict,
     problems: Sequence[AnalysisError] = (),
+    baseline: Sequence[Run] = (),
 ) -> EngineerPart:
     """The part as HTML.
 
-    Args: sections: in the order of the page; problems: the analysis scripts that failed.
+    Args: sections: in the order of the page; problems: the analysis scripts that failed; baseline: runs
+        whose percentiles stand beside those of the run.
     """
     rendered = render_sections(sections)
     contents = [
@@ -92,7 +94,7 @@ def engineer_part(
         ),
         ContentsEntry("method", METHOD_QUESTION),
     ]
-    data = run_data(RunContext(run), sections)
+    data = run_data(RunContext(run), sections, baseline)
     html = (
         page_environment()
         .get_template("engineer.html.j2")

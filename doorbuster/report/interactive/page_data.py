@@ -48,20 +48,24 @@ class Names:
         return [one_line(text, 120) for text in self._numbers]
 
 
-def run_data(context: RunContext, sections: Sequence[Section]) -> str:
+def run_data(context: RunContext, sections: Sequence[Section], baseline: Sequence[Run] = ()) -> str:
     """Everything about one run as base64 text.
 
-    Args: sections: for the moments that their figures mark.
+    Args: sections: for the moments that their figures mark; baseline: runs to compare percentiles with.
     """
     run = context.run
     cells = request_cells(run)
     width_s, names = cells.width_s, Names()
+    before = [pooled_cells(baseline)] if baseline else []
     length = -(-max(run.recorded_s, context.customers_in_shop.size, 1) // width_s)
     document: Json = {
         "width_s": width_s,
         "buckets": length,
         "closed": context.is_closed,
-        "runs": [_series("this run", cells, names)],
+        "runs": [
+            _series("this run", cells, names),
+            *(_series(_arm("baseline", baseline), part, names) for part in before),
+        ],
         "arrivals": _arrivals(run, width_s, length, names),
         "in_shop": _per_bucket(context.customers_in_shop, width_s, length, np.max),
         "customers": _customers(run, width_s, names),
@@ -75,7 +79,7 @@ def run_data(context: RunContext, sections: Sequence[Section]) -> str:
         "thresholds": _latency_thresholds(context.thresholds),
         "trace_url": context.trace_url,
     }
-    return _encoded(document, names, [cells])
+    return _encoded(document, names, [cells, *before])
 
 
 def comparison_data(baseline: Sequence[Run], candidate: Sequence[Run]) -> str:
