@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -22,24 +23,27 @@ def browser(tmp_path_factory) -> Iterator[Browser]:
     found.close()
 
 
-def write_page(run_path: Path, folder: Path) -> Path:
+def write_page(run_path: Path, folder: Path, baseline: Path | None = None) -> Path:
     """The page of a run with every panel; the sections themselves are empty."""
-    with Run.open(run_path) as run:
+    with ExitStack() as opened:
+        run = opened.enter_context(Run.open(run_path))
+        before = [opened.enter_context(Run.open(baseline))] if baseline else []
         sections = [Section(name, f"What about {name}?", "See below.") for name in PANELS]
         results = judge(run, sections, ())
-        write_report(run, sections, results, verdict(run, results), folder)
+        write_report(run, sections, results, verdict(run, results), folder, baseline=before)
     return folder / "index.html"
 
 
 @pytest.fixture(scope="session")
 def page(build_peak, tmp_path_factory) -> Callable[..., Path]:
-    """The page of a peak with these changes; equal ones are written once."""
+    """The page of a peak with these changes, and of a baseline; equal ones are written once."""
     written: dict[str, Path] = {}
 
-    def write(**changes) -> Path:
-        key = repr(sorted(changes.items()))
+    def write(*, baseline: dict | None = None, **changes) -> Path:
+        key = repr((baseline, sorted(changes.items())))
         if key not in written:
-            written[key] = write_page(build_peak(**changes), tmp_path_factory.mktemp("page"))
+            before = None if baseline is None else build_peak(**baseline)
+            written[key] = write_page(build_peak(**changes), tmp_path_factory.mktemp("page"), before)
         return written[key]
 
     return write

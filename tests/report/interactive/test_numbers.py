@@ -165,3 +165,18 @@ def test_numbers_are_written_as_python_writes_them(loaded):
     ):
         found = loaded.js(f"(() => {{ {script}; return {json.dumps(values)}.map({name}); }})()")
         assert [text.replace("\u00a0", " ") for text in found] == [format_value(one, unit) for one in values]
+
+
+def test_the_change_of_each_step_against_a_baseline(browser, page, open_peak):
+    calm = {"rate_per_s": 25.0, "broken": None, "seed": 2}
+    browser.open(page(baseline=calm, **PEAK).as_uri() + "#latency?p=90")
+    browser.ready()
+    assert browser.problems() == []
+    values = {}
+    for name, run in (("now", open_peak(**PEAK)), ("before", open_peak(**calm))):
+        found = run.histograms_by(lambda key: key.outcome if key.step == "home" else None)
+        (values[name],) = quantiles(found, None, [0.9])
+    change = values["now"].value_us / values["before"].value_us - 1
+    heads, rows = browser.js(HEADS), json.loads(browser.js(ROWS))
+    (row,) = (row for row in rows if row[0][0] == "home")
+    assert row[heads.index("Change of p90")][0].replace("\u00a0", " ") == f"+{format_value(change, 'ratio')}"

@@ -60,7 +60,7 @@ class Controls {
     const { phases } = state.data;
     const width = state.data.width_s;
     const snap = (second) => Math.round(second / width) * width;
-    const chosen = phases.findIndex(([, from, to]) => snap(from) === state.from && Math.min(snap(to), state.end) === state.to);
+    const chosen = !state.isZoomed ? null : phases.findIndex(([, from, to]) => snap(from) === state.from && Math.min(snap(to), state.end) === state.to);
     const found = [];
     if (phases.length) {
       found.push(select("phase", "Phase", phases.map(([name, from], at) => [at, `${name}, from ${clockText(from)}`]), chosen,

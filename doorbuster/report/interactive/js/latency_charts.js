@@ -241,7 +241,8 @@ function curveChart(state) {
   const pens = [["--ok", []], ["--planned", DASHES["--"]]];
   return {
     title: `Percentile curve of ${filterName(state)}`,
-    note: "Each step to the right leaves out nine tenths of what is left. The curve ends where there are too few requests.",
+    note: ["Each step to the right leaves out nine tenths of what is left. The curve ends where there are too few requests.",
+      data.runs.length > 1 && state.isZoomed ? "The baseline is always its whole run." : ""].join(" ").trim(),
     x,
     series: data.runs.map((run, at) => {
       const found = tallies[at].quantiles(shares);
