@@ -95,10 +95,12 @@ def _print_locust_scenario(console: Console, plan: LocustScenario) -> None:
 
 def check_requirements(plan: Scenario, locustfile: str, *, for_capacity: bool = False) -> int:
     """Print what the locustfile or its driver lacks; returns the exit code."""
+    from doorbuster.cli.progress import working
     from doorbuster.cli.run_workflow import find_locustfiles
     from doorbuster.cli.subprocess_stream import SubprocessStream
 
-    with SubprocessStream(
+    checking = working(f"checking {plan.name} against {locustfile}")
+    with checking, SubprocessStream(
         "doorbuster.load.tools.requirements_check", scenario_text=plan.source_text, scenario_name=plan.name,
         locustfile=find_locustfiles(locustfile), for_capacity=for_capacity,
     ) as child:  # fmt: skip
