@@ -43,7 +43,7 @@ _SIGN_IN = {
 _HOME_WORDS = {"home", "index", "start", "startseite", "accueil"}
 _RETURNS = {"return", "returns", "cancel", "refund", "refunds"}
 _LANGUAGE = re.compile(r"[a-z]{2}(?:[-_][a-z]{2})?", re.IGNORECASE)
-_WORD = re.compile(r"[a-z]{2,}", re.IGNORECASE)
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]{2,}(?![a-z])")
 _SHARE_OF_LEADS = 0.3
 _SHARE_AT_ONCE = 0.8
 
@@ -68,22 +68,29 @@ def kind_by_words(method: str, template: str, route: str) -> PageKind:
     """The kind that the words of an address tell; `other` if they tell none."""
     if method not in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         return PageKind(IGNORE, f"method {method}")
-    parts = [part for part in template.lower().split("/") if part]
-    literal = [part for part in parts if part != VARIABLE]
-    words = {word for part in literal for word in _WORD.findall(part)} | set(literal)
-    if route and not route.endswith("{term}"):
-        words |= {*_WORD.findall(route.partition("=")[2].lower()), route.partition("=")[2]}
-        words |= {"add", "cart"} if route.startswith("?add-to-cart") else set()
-    if words & (words_for.TRACKING | words_for.SUGGEST | _MACHINE_WORDS):
-        return PageKind(
-            IGNORE, f"word {_first(words, words_for.TRACKING | words_for.SUGGEST | _MACHINE_WORDS)!r}"
-        )
+    routed = "" if route.endswith("{term}") else route.partition("=")[2]
+    parts = [part for part in f"{template}/{routed}".split("/") if part]
+    words = {word for part in parts for word in _words(part)}
+    if route.startswith("?add-to-cart"):
+        words |= {"add", "cart"}
+    noise = words_for.TRACKING | _MACHINE_WORDS | (set() if words & words_for.ORDER else words_for.SUGGEST)
+    if words & noise:
+        return PageKind(IGNORE, f"word {_first(words, noise)!r}")
     changes = method != "GET"
     found = _changing(words, parts) if changes else None
     found = found or _basket_or_checkout(words, parts, changes=changes)
     if found is None and not changes:
-        found = _browsing(words, parts, route)
+        found = _browsing(words, parts, route, is_routed=bool(routed))
     return found or PageKind(OTHER, "no known word")
+
+
+def _words(part: str) -> set[str]:
+    """The words of a part of an address, and the whole part, in small letters; none of a variable one."""
+    return (
+        set()
+        if part == VARIABLE
+        else {part.lower(), *(word.lower() for word in _WORD.findall(part) if len(word) > 1)}
+    )
 
 
 def _changing(words: set[str], parts: list[str]) -> PageKind | None:
@@ -99,7 +106,10 @@ def _changing(words: set[str], parts: list[str]) -> PageKind | None:
 
 
 def _basket_or_checkout(words: set[str], parts: list[str], *, changes: bool) -> PageKind | None:
-    if words & words_for.BASKET and not words & words_for.ORDER:
+    last = _words(parts[-1]) if parts else set()
+    if words & words_for.BASKET and (
+        not words & words_for.ORDER or (last & words_for.BASKET and not changes)
+    ):
         if "add" in words:
             return PageKind("add_to_basket", f"'add' and {_first(words, words_for.BASKET)!r}")
         return PageKind("basket", f"word {_first(words, words_for.BASKET)!r}")
@@ -123,7 +133,7 @@ def _basket_or_checkout(words: set[str], parts: list[str], *, changes: bool) -> 
     return None
 
 
-def _browsing(words: set[str], parts: list[str], route: str) -> PageKind | None:
+def _browsing(words: set[str], parts: list[str], route: str, *, is_routed: bool) -> PageKind | None:
     if route.endswith("{term}"):
         return PageKind("search", f"query {route.partition('=')[0].removeprefix('?')!r} with a search term")
     if words & words_for.SEARCH:
@@ -134,8 +144,9 @@ def _browsing(words: set[str], parts: list[str], route: str) -> PageKind | None:
     if words & words_for.BESIDE_PRODUCT and words & words_for.PRODUCT:
         return PageKind(IGNORE, f"part of a product page: {_first(words, words_for.BESIDE_PRODUCT)!r}")
     for place in range(len(parts) - 1, -1, -1):
-        own = set(_WORD.findall(parts[place])) | {parts[place]}
-        if own & words_for.PRODUCT and (place < len(parts) - 1 or route):
+        own = _words(parts[place])
+        has_code = place < len(parts) - 1 or is_routed or "." in parts[place]
+        if own & words_for.PRODUCT and has_code and not own & words_for.CATEGORY:
             return PageKind("product", f"word {_first(own, words_for.PRODUCT)!r}")
         if own & (words_for.CATEGORY | {"filter"}):
             return PageKind("category", f"word {_first(own, words_for.CATEGORY | {'filter'})!r}")
@@ -143,9 +154,11 @@ def _browsing(words: set[str], parts: list[str], route: str) -> PageKind | None:
             return PageKind("category", f"{_first(own, words_for.PRODUCT)!r} without a code")
     if "product" in words:
         return PageKind("product", "word 'product'")
-    if len(parts) == 1 and (_LANGUAGE.fullmatch(parts[0]) or parts[0].partition(".")[0] in _HOME_WORDS):
+    if len(parts) == 1 and (
+        _LANGUAGE.fullmatch(parts[0]) or parts[0].lower().partition(".")[0] in _HOME_WORDS
+    ):
         return PageKind("home", f"start page {parts[0]!r}")
-    if parts[-1].partition(".")[0] in _HOME_WORDS and len(parts) <= 3:
+    if parts[-1].lower().partition(".")[0] in _HOME_WORDS and len(parts) <= 3:
         return PageKind("home", f"start page {parts[-1]!r}")
     return None
 

@@ -10,7 +10,7 @@ import gc
 import os
 import signal
 import tempfile
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -86,6 +86,9 @@ def read_logs(
 
 
 def _read_logs(files: Sequence[Path], options: LogOptions, on_progress: Callable[[int], object]) -> ReadLog:
+    twice = [path for path, count in Counter(path.resolve() for path in files).items() if count > 1]
+    if twice:
+        raise UsageError(f"{twice[0]}: is given twice, so its requests would count twice; name it once")
     form = _one_format(files, options)
     key = os.urandom(32)
     table = PageTable(sample_requests(files, form, key), options.log_map)

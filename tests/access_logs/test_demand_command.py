@@ -188,6 +188,15 @@ def test_a_clock_that_goes_back_is_refused_unless_lines_are_unsorted(run, tmp_pa
     assert run("from-log", "a.log", "--unsorted")[0] == 0
 
 
+def test_a_file_that_is_given_twice_is_refused(run, tmp_path):
+    (tmp_path / "a.log").write_text(lines_at(0))
+    code, output = run("from-log", "a.log", "./a.log")
+    assert (code, "a.log: is given twice, so its requests would count twice; name it once" in output) == (
+        2,
+        True,
+    )
+
+
 def test_logs_of_several_formats_are_refused(run, tmp_path):
     (tmp_path / "a.log").write_text(lines_at(0))
     (tmp_path / "b.log").write_text(
