@@ -34,7 +34,9 @@ observe:
     server: {{process: {{port: {port}}}}}
     sqlite:
       command:
-        run: sqlite3 -readonly -separator ' ' {database} "SELECT 'orders', count(*) FROM order_order"
+        run: >-
+          sqlite3 -readonly -cmd '.timeout 3000' -separator ' ' {database}
+          "SELECT 'orders', count(*) FROM order_order"
 """
 
 
