@@ -160,14 +160,13 @@ class BrowserProbes:
             self.problems.append("the browsers share the cores of the load generator")
             return ()
         cores = sorted(os.sched_getaffinity(0))
-        wanted = CORES_FOR_A_PROBE * probes
-        if len(cores) < 2 * wanted:
+        own, rest = divided_cores(cores, probes)
+        if not own:
             self.problems.append(
                 f"the browsers share the {len(cores)} cores of this machine with the load generator; "
-                f"{2 * wanted} would keep them apart"
+                f"{2 * CORES_FOR_A_PROBE * probes} would keep them apart"
             )
             return ()
-        own, rest = cores[-wanted:], cores[:-wanted]
         generator = psutil.Process()
         for process in (generator, *generator.children()):
             with contextlib.suppress(psutil.Error, OSError):
@@ -200,6 +199,12 @@ class BrowserProbes:
 
         chosen = choose_pictures(visits, tuple(pages), picture_of)
         return BrowserRecords(tuple(visits), tuple(pages), chosen)
+
+
+def divided_cores(cores: list[int], probes: int) -> tuple[list[int], list[int]]:
+    """The cores of the probes and of the load generator, which keeps at least half; none for too few."""
+    wanted = CORES_FOR_A_PROBE * probes
+    return (cores[-wanted:], cores[:-wanted]) if len(cores) >= 2 * wanted else ([], cores)
 
 
 _STEP_FIELDS = {"page", "open", "click", "fill", "expect"}

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from doorbuster.browsers.chromium import find_chromium, resolver_rules
-from doorbuster.browsers.probes import BrowserProbes
+from doorbuster.browsers.probes import BrowserProbes, divided_cores
 from doorbuster.scenario import Browsers, BrowserStep
 
 
@@ -42,6 +42,12 @@ def test_names_are_pinned_to_their_addresses_and_all_others_fail():
     assert resolver_rules({"shop.example": "203.0.113.5", "127.0.0.1": "127.0.0.1"}) == (
         "MAP shop.example 203.0.113.5, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
     )
+
+
+def test_the_generator_keeps_at_least_half_of_the_cores():
+    assert divided_cores([0, 1, 2, 3], 1) == ([2, 3], [0, 1])
+    assert divided_cores([0, 1, 4, 5, 6, 7, 8, 9, 10], 2) == ([7, 8, 9, 10], [0, 1, 4, 5, 6])
+    assert divided_cores([0, 1, 2], 1) == ([], [0, 1, 2])
 
 
 def test_the_named_browser_wins(tmp_path):

@@ -93,7 +93,8 @@ def receiver() -> Iterator[Callable[..., tuple[str, Received]]]:
 def running(command: list[str], ready_url: str, folder: Path) -> Iterator[None]:
     """A server of the system; skips when its program is not installed."""
     if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} is not installed (Debian: apt-get install {command[0].rstrip('d')})")
+        package = {"influxd": "influxdb"}.get(command[0], command[0])
+        pytest.skip(f"{command[0]} is not installed (Debian: apt-get install {package})")
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
