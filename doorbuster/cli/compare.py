@@ -124,6 +124,7 @@ class CompareCommand(click.Command):
     help="Folder for compare.html, compare.md and compare.json. "
     "Default: comparison, or a new folder in reports with --run.",
 )
+@click.option("--pdf", is_flag=True, help="Also write compare.pdf; of recorded runs.")
 @click.option(
     "--all-metrics", is_flag=True, help="Print every metric, not only those that changed or decide."
 )
@@ -163,6 +164,7 @@ def command(
     paired: bool,
     despite: str | None,
     out: Path | None,
+    pdf: bool,
     all_metrics: bool,
     regression_exit_code: int | None,
     inconclusive_exit_code: int | None,
@@ -189,9 +191,11 @@ def command(
     chosen = GateChoice.parse(gates)
     if scenario is None:
         _refuse_given(ctx, _ONLY_WITH_RUN, "needs --run SCENARIO")
-        code = _recorded(runs, chosen, allowed, paired, despite or "", out or DEFAULT_OUT, all_metrics)
+        code = _recorded(
+            runs, chosen, allowed, paired, despite or "", out or DEFAULT_OUT, all_metrics, pdf=pdf
+        )
     else:
-        _refuse_given(ctx, ("paired", "despite"), "is for recorded runs, without --run")
+        _refuse_given(ctx, ("paired", "despite", "pdf"), "is for recorded runs, without --run")
         if runs:
             raise click.UsageError("--run makes its own runs; leave out the run folders")
         given = InterleavedOptions(
@@ -222,6 +226,8 @@ def _recorded(
     despite: str,
     out: Path,
     all_metrics: bool,
+    *,
+    pdf: bool,
 ) -> int:
     """Compare recorded runs; the exit code."""
     from doorbuster.cli.progress import progress
@@ -243,7 +249,7 @@ def _recorded(
             analyse=analyse_sections, on_read=advance,
         )  # fmt: skip
     print_comparison(comparison, every=all_metrics)
-    for path in write_comparison(comparison, runs, out, tolerance=tolerance):
+    for path in write_comparison(comparison, runs, out, tolerance=tolerance, pdf=pdf):
         say(f"{path.suffix[1:]:<5} {path}")
     return int(comparison.exit_code)
 

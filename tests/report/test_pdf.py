@@ -163,7 +163,7 @@ def test_a_long_appendix_ends_after_five_pages_and_says_so():
     pdf = pypdfium2.PdfDocument(render_pdf(PdfDocument("Long", "", [PdfText("The board.")], blocks)))
     pages = texts(pdf)
     assert len(pages) == 1 + MAX_APPENDIX_PAGES
-    assert "The rest is in index.html." in pages[-1]
+    assert "The rest is in the HTML report." in pages[-1]
     assert "The rest" not in "".join(pages[:-1])
 
 

@@ -21,18 +21,21 @@ def write_comparison(
     folder: Path,
     *,
     tolerance: Tolerance,
+    pdf: bool = False,
 ) -> tuple[Path, ...]:
     """Write the three files and return their paths.
 
-    Args: runs: run files of baseline and candidate, for the charts.
+    Args: runs: run files of baseline and candidate, for the charts. pdf: also compare.pdf.
     Raises: RecordError when a file cannot be written.
     """
     charts = overlay_charts(comparison, *runs)
-    return write_files(
-        folder,
-        {
-            "compare.html": render_comparison_page(comparison, charts, percentile_overlay(*runs), tolerance),
-            "compare.md": render_comparison_markdown(comparison, tolerance),
-            "compare.json": render_comparison_json(comparison, tolerance),
-        },
-    )
+    contents: dict[str, str | bytes] = {
+        "compare.html": render_comparison_page(comparison, charts, percentile_overlay(*runs), tolerance),
+        "compare.md": render_comparison_markdown(comparison, tolerance),
+        "compare.json": render_comparison_json(comparison, tolerance),
+    }
+    if pdf:
+        from doorbuster.compare.render.pdf import render_comparison_pdf
+
+        contents["compare.pdf"] = render_comparison_pdf(comparison, charts, tolerance)
+    return write_files(folder, contents)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from doorbuster.report.pdf.pages import PagedTemplate
 
 MAX_APPENDIX_PAGES = 5
-_LEFT_OUT = PdfText("The rest is in index.html.", small=True)
+_LEFT_OUT = PdfText("The rest is in the HTML report.", small=True)
 
 
 def render_pdf(document: PdfDocument) -> bytes:

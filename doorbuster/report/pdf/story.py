@@ -39,7 +39,7 @@ from doorbuster.report.section import Chart, Table
 from doorbuster.report.section import Table as SectionTable
 from doorbuster.report.shown_table import ShownCell, shown_table
 
-MAX_ROWS = 12  # of a table
+MAX_ROWS = 16  # of a table
 MAX_COLUMNS = 9
 MAX_CELL = 60
 _GAP_PT, _CELL_GAP_PT = 6.0, 8.5
@@ -233,9 +233,9 @@ def _table(table: Table, width: float) -> list[Any]:
     ]  # fmt: skip
     notes = [table.note] if table.note else []
     if len(table.rows) > MAX_ROWS:
-        notes.append(f"{len(table.rows) - MAX_ROWS} more rows are in index.html.")
+        notes.append(f"{len(table.rows) - MAX_ROWS} more rows are in the HTML report.")
     if len(table.columns) > MAX_COLUMNS:
-        notes.append(f"{len(table.columns) - MAX_COLUMNS} more columns are in index.html.")
+        notes.append(f"{len(table.columns) - MAX_COLUMNS} more columns are in the HTML report.")
     return [
         _paragraph(table.title, ParagraphStyle("table", parent=styles.CAPTION, keepWithNext=1)),
         LongTable([heads, *rows], colWidths=widths, repeatRows=1, style=TableStyle(look)),
