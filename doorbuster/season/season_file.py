@@ -6,7 +6,7 @@ read as "not tested".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -177,14 +177,22 @@ def _missing_paths(document: Document, folder: Path) -> Iterator[FileProblem]:
     for key, path in _named_paths(document.data):
         kind = str(key[0])
         target = folder / path
-        if kind in ("forecast", "history", "scenarios") and not target.is_file():
+        if kind in ("forecast", "history", "scenarios") and not _exists(target.is_file):
             way_out = {
                 "forecast": "make it with `doorbuster demand forecast`",
                 "history": "make it with `doorbuster history add`",
             }.get(kind, "")
             yield document.problem(KeyIssue(key, "must be a file", path, way_out))
-        elif kind in ("runs", "capacity", "what_if") and not target.is_dir():
+        elif kind in ("runs", "capacity", "what_if") and not _exists(target.is_dir):
             yield document.problem(KeyIssue(key, "must be a folder", path))
+
+
+def _exists(check: Callable[[], bool]) -> bool:
+    """The result of a check of a path; False for one that no file can have, such as a too long one."""
+    try:
+        return check()
+    except (OSError, ValueError):
+        return False
 
 
 def _named_paths(data: dict[str, object]) -> Iterator[tuple[KeyPath, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -10,7 +12,10 @@ from doorbuster.bundled import search_path
 from doorbuster.cli import doorbuster
 from doorbuster.errors import DoorbusterError
 from doorbuster.forecast.backtest import BASE, backtest
+from doorbuster.forecast.forecast_peak import ForecastSettings, forecast_peak
 from doorbuster.forecast.forecast_result import read_forecast
+from doorbuster.forecast.input.columns import HistoryOptions
+from doorbuster.forecast.input.read_history import read_history
 from doorbuster.forecast.models import model_forecasters
 from doorbuster.scenario import load_scenario
 
@@ -58,8 +63,8 @@ def test_it_writes_the_result_the_page_and_two_scenarios(orders, forecast, tmp_p
 
 
 def test_a_campaign_multiplies_the_peak(orders, forecast, tmp_path):
-    forecast(orders)
-    plain = read_forecast(tmp_path / "out" / "forecast.json").count("day", "orders").median
+    series = read_history([orders], HistoryOptions())
+    plain = forecast_peak(series, ForecastSettings(), {}, date(2026, 1, 1)).count("day", "orders").median
     forecast(orders, "--campaign", "TV=100%")
     assert read_forecast(tmp_path / "out" / "forecast.json").count("day", "orders").median == pytest.approx(
         2 * plain, rel=0.01

@@ -20,6 +20,7 @@ TARGETS = (
     "messages",
     "result_files",
     "histories",
+    "seasons",
 )
 
 

@@ -17,6 +17,7 @@ SLICES = {  # cases, about three seconds each
     "messages": 60,
     "result_files": 60,
     "histories": 60,
+    "seasons": 30,
 }
 
 
