@@ -48,6 +48,7 @@ def watch(
     *,
     quiet: bool,
     page: LivePage | None = None,
+    expected_workers: int = 0,
 ) -> LiveState | None:
     """Show the run until the process ends, also on the live page; returns its last state.
 
@@ -56,7 +57,8 @@ def watch(
     from doorbuster.live.monitor import RunMonitor  # takes a second, while the shop starts
 
     console, shown_on = open_console(error=True), page or NoLivePage()
-    with _display(console, plan, quiet=quiet) as display, pressed_keys() as wait:
+    waiting = waiting_for(plan, expected_workers)
+    with _display(console, plan, waiting, quiet=quiet) as display, pressed_keys() as wait:
         monitor = RunMonitor(folder)
 
         def look() -> LiveState | None:
@@ -99,12 +101,14 @@ def _until_over(
 
 
 @contextmanager
-def _display(console: Console, plan: Scenario | LocustScenario, *, quiet: bool) -> Iterator[Display]:
+def _display(
+    console: Console, plan: Scenario | LocustScenario, waiting: str, *, quiet: bool
+) -> Iterator[Display]:
     if quiet:
         yield QuietDisplay(console)
     elif is_screen(console):
         with Live(console=console, auto_refresh=False, transient=True) as live:
-            yield ScreenDisplay(console, live, plan.title)
+            yield ScreenDisplay(console, live, plan.title, waiting)
     else:
         console.print(plan.title, style="bold", markup=False, soft_wrap=True)
         yield LogDisplay(console)
@@ -148,15 +152,14 @@ class LogDisplay(QuietDisplay):
 class ScreenDisplay:
     """The picture in the terminal, drawn again in place."""
 
-    def __init__(self, console: Console, live: Live, title: str) -> None:
-        self._console, self._live, self._title = console, live, title
+    def __init__(self, console: Console, live: Live, title: str, waiting: str) -> None:
+        self._console, self._live, self._title, self._waiting = console, live, title, waiting
         self._message = ""
         self.show(None)
 
     def show(self, state: LiveState | None) -> None:
         if state is None:
-            waiting = self._message or "starting the load generator and the shop"
-            self._live.update(Text(f"{self._title}\n{waiting}"), refresh=True)
+            self._live.update(Text(f"{self._title}\n{self._message or self._waiting}"), refresh=True)
             return
         size = ScreenSize(*self._console.size, ascii_only=self._console.options.ascii_only)
         self._live.update(picture(state, size, message=self._message), refresh=True)
@@ -164,6 +167,14 @@ class ScreenDisplay:
     def stopping(self, state: LiveState | None) -> None:
         self._message = stopping_message(people_inside(state))
         self.show(state)
+
+
+def waiting_for(plan: Scenario | LocustScenario, expected_workers: int) -> str:
+    """What happens before the first customer arrives."""
+    if expected_workers:
+        return f"waiting for {expected_workers} worker{'' if expected_workers == 1 else 's'} to connect"
+    embedded = plan.target.url is None and getattr(plan.target, "shop", None) is not None
+    return f"starting the load generator{' and the shop' if embedded else ''}"
 
 
 def people_inside(state: LiveState | None) -> int | None:

@@ -209,7 +209,7 @@ def command(
     process = LocustProcess(locustfiles, [*options, *locust_options], folder)
     last_state = None
     try:
-        last_state = watch(process, folder, plan, quiet=quiet, page=page)
+        last_state = watch(process, folder, plan, quiet=quiet, page=page, expected_workers=expect_workers)
     except KeyboardInterrupt:  # before the live view started
         process.stop()
     process.exit_code()
