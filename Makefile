@@ -75,7 +75,7 @@ fuzz: $(READY) ## Run every fuzzer for a minute with new seeds; SECONDS=600 SEED
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) --seed $(or $(SEED),$(shell date +%s))
 
 truth: $(READY) ## Run the long validations against closed forms
-	$(PIP) -e '.[truth,s3]'
+	$(PIP) -e '.[truth,s3,http2]'
 	$(BIN)/python -m pytest $(NOT_LOCUST) -m truth
 	$(BIN)/python -m pytest tests/load --ignore=tests/load/http -m truth
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from doorbuster.errors import UsageError
 from doorbuster.load.customers.session import ContentCheckingSession, PageSession, http_session
 from doorbuster.storefronts import Storefront
 
@@ -29,10 +28,8 @@ def session_opener(
 
 def _http2_opener(*, checks_content: bool, assets: str) -> Callable[..., Any]:
     """The same sessions with HTTP/2; its library is imported only here."""
-    try:
-        from doorbuster.load.customers import http2_session as http2
-    except ImportError as error:
-        raise UsageError("protocol: h2 needs a library: pip install 'doorbuster[http2]'") from error
+    from doorbuster.load.customers import http2_session as http2
+
     if assets != "none":
         return partial(http2.Http2PageSession, critical_only=assets == "critical")
     return http2.Http2ContentCheckingSession if checks_content else http2.http2_session

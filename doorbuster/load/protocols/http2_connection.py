@@ -12,22 +12,28 @@ from math import inf
 
 import gevent
 from gevent.event import Event as Flag
-from h2.config import H2Configuration
-from h2.connection import H2Connection
-from h2.errors import ErrorCodes
-from h2.events import (
-    DataReceived,
-    Event,
-    ResponseReceived,
-    StreamEnded,
-    StreamReset,
-)
-from h2.exceptions import ProtocolError
-from h2.settings import SettingCodes, Settings
 
+from doorbuster.errors import UsageError
 from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http.connection import Connection
 from doorbuster.load.protocols.goaway_filter import GoawayFilter
+
+try:
+    from h2.config import H2Configuration
+    from h2.connection import H2Connection
+    from h2.errors import ErrorCodes
+    from h2.events import (
+        DataReceived,
+        Event,
+        ResponseReceived,
+        StreamEnded,
+        StreamReset,
+        TrailersReceived,
+    )
+    from h2.exceptions import ProtocolError
+    from h2.settings import SettingCodes, Settings
+except ImportError as missing:
+    raise UsageError("HTTP/2 and gRPC need a library: pip install 'doorbuster[http2]'") from missing
 
 WINDOW_BYTES = 16 * 1024 * 1024  # that the server may send before it hears from us, as browsers allow
 FULL_PAUSE_S = 0.002  # until a full socket is looked at again
@@ -48,11 +54,13 @@ class Http2Stream:
         "news",
         "received",
         "status",
+        "trailers",
     )
 
     def __init__(self) -> None:
         self.status = 0
         self.fields: HeaderFields = ()
+        self.trailers: HeaderFields = ()
         self.chunks: list[bytes] = []
         self.body_length = self.received = 0
         self.first_byte_at = 0.0
@@ -228,6 +236,8 @@ class Http2Connection:
                 self._end(
                     stream, RequestFailed("too_large", f"the body exceeds {self._max_body_bytes} bytes")
                 )
+        elif isinstance(event, TrailersReceived):
+            stream.trailers = [(str(name), str(value)) for name, value in event.headers]
         elif isinstance(event, StreamEnded):
             self._end(stream, None)
         elif isinstance(event, StreamReset):

@@ -1,0 +1,143 @@
+"""Unary gRPC calls over a customer's own HTTP/2 connection: recorded, with patience.
+
+Messages are bytes, or objects with `SerializeToString` as protobuf makes them. Over https the protocol is
+negotiated by ALPN; over http:// the server must speak HTTP/2 at once, as gRPC servers without TLS do.
+Source: gRPC over HTTP2 (PROTOCOL-HTTP2.md of gRPC), status codes of gRPC's statuscodes.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from typing import Any
+from urllib.parse import unquote
+
+from doorbuster.load.exchange import RequestFailed
+from doorbuster.load.http.client import HttpClient
+from doorbuster.load.http.request_target import resolve_target
+from doorbuster.load.http.response_parsing import cause_of_status
+from doorbuster.load.http.tls import context_for
+from doorbuster.load.protocols.http2_connection import REFUSED, Http2Connection, Http2Stream
+from doorbuster.storefronts import Rejected
+
+STATUS_NAMES = (
+    "ok", "cancelled", "unknown", "invalid_argument", "deadline_exceeded", "not_found", "already_exists",
+    "permission_denied", "resource_exhausted", "failed_precondition", "aborted", "out_of_range",
+    "unimplemented", "internal", "unavailable", "data_loss", "unauthenticated",
+)  # fmt: skip
+PREFIX_BYTES = 5  # one byte for compression, four for the length
+_MAX_TIMEOUT_MS = 99_999_999
+
+
+class GrpcChannel:
+    """The connection of one customer to one gRPC server, opened by the first call and closed by `close`.
+
+    url: http:// or https://, with host and port; default: the client's base URL.
+    """
+
+    def __init__(self, client: HttpClient, url: str = "") -> None:
+        self._client = client
+        self._target = resolve_target(client.base_url, url or "/")
+        self._connection: Http2Connection | None = None
+
+    def unary(
+        self,
+        method: str,
+        request: Any,
+        response_type: Any = None,
+        *,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Call "/package.Service/Method"; returns the answer as `response_type`, or its bytes without one.
+
+        Recorded as one request. A status other than OK is a failure, such as "grpc_unavailable".
+
+        Raises: Rejected with the cause that is recorded.
+        """
+        client, clock = self._client, self._client.clock
+        started_at, connect_s, cause, detail = clock(), 0.0, "", ""
+        message = request if isinstance(request, bytes) else request.SerializeToString()
+        body = b"\0" + len(message).to_bytes(4) + message
+        stream, answer = None, b""
+        try:
+            connect_s = self._open()
+            if client.settings.ceiling is not None:
+                client.settings.ceiling.sends.wait(client.step.deadline_at)
+            assert self._connection is not None, "opened above"
+            stream = self._connection.request(
+                self._fields(method, metadata or {}), body, first_byte_deadline=inf,
+                total_deadline=client.step.deadline_at,
+            )  # fmt: skip
+            answer = _message_of(stream)
+        except RequestFailed as failure:
+            cause = "reset" if failure.cause == REFUSED else failure.cause
+            detail = failure.detail
+            if not cause.startswith("grpc_"):
+                self.close()
+        ended_at = clock()
+        client.step.record(
+            started_at=started_at, ended_at=ended_at, connect_s=connect_s, bytes_sent=len(body),
+            bytes_received=0 if stream is None else stream.received, cause=cause, detail=detail,
+            first_byte_at=ended_at if stream is None else stream.first_byte_at,
+        )  # fmt: skip
+        if cause:
+            raise Rejected(cause, detail)
+        return answer if response_type is None else response_type.FromString(answer)
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _open(self) -> float:
+        """Open the connection unless it is open; returns the seconds that this took."""
+        if self._connection is not None and not self._connection.is_closing:
+            return 0.0
+        client, target = self._client, self._target
+        began_at, route, context = client.clock(), client.settings.route, None
+        if target.secure:
+            context = context_for(route.verify, route.ca_file, route.cert_file, route.key_file, ("h2",))
+        opened = client.open_connection(target, client.step.deadline_at, ssl_context=context, sends=False)
+        if target.secure and (opened.tls is None or opened.tls.selected_alpn_protocol() != "h2"):
+            opened.close()
+            raise RequestFailed("bad_response", "the server does not offer HTTP/2")
+        limit = client.settings.max_body_bytes
+        self._connection = Http2Connection(opened, client.clock, max_body_bytes=limit)
+        return client.clock() - began_at
+
+    def _fields(self, method: str, metadata: Mapping[str, str]) -> list[tuple[str, str]]:
+        target, client = self._target, self._client
+        fields = [
+            (":method", "POST"), (":scheme", "https" if target.secure else "http"),
+            (":authority", target.authority.decode()), (":path", f"/{method.lstrip('/')}"),
+            ("content-type", "application/grpc"), ("te", "trailers"),
+            ("grpc-accept-encoding", "identity"),
+        ]  # fmt: skip
+        if client.step.deadline_at < inf:
+            left_ms = int((client.step.deadline_at - client.clock()) * 1e3)
+            fields.append(("grpc-timeout", f"{min(max(left_ms, 1), _MAX_TIMEOUT_MS)}m"))
+        given = {**client.headers_for(target), **metadata}
+        return fields + [(name.lower(), value) for name, value in given.items()]
+
+
+def _message_of(stream: Http2Stream) -> bytes:
+    """The message of an answer. Raises: RequestFailed for a status that is not OK, and for no message."""
+    fields = {**dict(stream.fields), **dict(stream.trailers)}
+    if stream.status != 200:
+        raise RequestFailed(cause_of_status(stream.status) or "bad_response", f"status {stream.status}")
+    code = fields.get("grpc-status", "")
+    if code != "0":
+        known = code.isdigit() and int(code) < len(STATUS_NAMES)
+        name = STATUS_NAMES[int(code)] if known else "unknown"
+        raise RequestFailed(
+            f"grpc_{name}", unquote(fields.get("grpc-message", "")) or f"status {code or 'missing'}"
+        )
+    data = b"".join(stream.chunks)
+    if (
+        len(data) < PREFIX_BYTES
+        or data[0]
+        or len(data) != PREFIX_BYTES + int.from_bytes(data[1:PREFIX_BYTES])
+    ):
+        raise RequestFailed("bad_response", "the answer is not one uncompressed gRPC message")
+    return data[PREFIX_BYTES:]
