@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from doorbuster.output import one_line
 from doorbuster.records.histogram import middle_us
 from doorbuster.records.observed_reader import ObservedSeries
 from doorbuster.records.outcome import RequestOutcome
@@ -50,6 +51,7 @@ from doorbuster.units import format_count, format_duration, format_ratio
 QUESTION = "Which resource of the target ran out?"
 MAX_RESOURCES = 200
 MAX_LINES = 5
+MAX_NAME = 80
 MAX_SECONDS = 7 * 86_400
 READING_ERROR = 0.2
 ROLES = ("utilisation", "saturation", "errors")
@@ -96,7 +98,7 @@ def _histories(series: Sequence[ObservedSeries], length: int) -> tuple[ResourceH
     """The resources that were observed, at most MAX_RESOURCES, each side by second."""
     sides: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
     for one in series:
-        name = one.labels.get("resource", "")
+        name = one_line(one.labels.get("resource", ""), MAX_NAME)
         if one.name not in ROLES or not name or (name not in sides and len(sides) >= MAX_RESOURCES):
             continue
         column = sides[name].setdefault(one.name, np.full(length, np.nan))
