@@ -34,4 +34,5 @@ def command(run: Path, destinations: tuple[str, ...], every_s: float | None) -> 
     stream.open()
     tallies = stream.follow(is_cancelled=lambda: False)
     print_tallies(tallies)
-    return int(ExitCode.PASS)
+    in_vain = any(tally.lost and not tally.delivered for tally in tallies)
+    return int(ExitCode.NOT_RECORDED if in_vain else ExitCode.PASS)

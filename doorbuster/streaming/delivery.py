@@ -17,6 +17,7 @@ from time import monotonic
 from doorbuster.output import masked, one_line
 from doorbuster.streaming.metric import Update
 from doorbuster.streaming.output import Output, ReceiverUnavailable, UpdateRefused
+from doorbuster.units import format_count, format_counted
 
 QUEUE_UPDATES = 60
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 8.0
@@ -43,11 +44,11 @@ class DeliveryTally:
         """The tally for readers."""
         if not self.is_known:
             return f"{self.receiver}: nobody knows how many updates were lost: {self.reason}"
-        total = self.delivered + self.lost
+        updates = format_counted(self.delivered + self.lost, "update")
         if not self.lost:
-            return f"{self.receiver}: all {total} updates sent"
+            return f"{self.receiver}: {updates} sent, none lost"
         why = f"; first reason: {self.reason}" if self.reason else ""
-        return f"{self.receiver}: {self.lost} of {total} updates lost{why}"
+        return f"{self.receiver}: {format_count(self.lost)} of {updates} lost{why}"
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)

@@ -70,7 +70,7 @@ def test_an_update_is_sent_again_when_the_receiver_recovers(receiver):
     assert (tally.delivered, tally.lost) == (3, 0)
     assert received.bodies[0] == received.bodies[1] == received.bodies[2]
     assert len(received.bodies) == 5
-    assert tally.sentence == f"otlp={url}: all 3 updates sent"
+    assert tally.sentence == f"otlp={url}: 3 updates sent, none lost"
 
 
 def test_a_refused_update_is_lost_with_the_answer_made_harmless(receiver, monkeypatch):

@@ -41,10 +41,17 @@ def test_a_receiver_that_cannot_be_used_is_refused_before_the_run(doorbuster, sc
 
 def test_a_recorded_run_gives_one_update(doorbuster, recorded, tmp_path):
     done = doorbuster("stream", recorded(), "--to", "jsonl=x.jsonl", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "note: stream to jsonl=x.jsonl: all 1 updates sent\n")
+    assert (done.returncode, done.stderr) == (0, "note: stream to jsonl=x.jsonl: 1 update sent, none lost\n")
     rows = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
     requests = [row["value"] for row in rows if row.get("metric") == "doorbuster_requests_total"]
     assert sum(requests) == 2 * 3 * 21 * 5
+
+
+@pytest.mark.truth
+def test_a_receiver_that_got_nothing_sets_the_exit_code(doorbuster, recorded, tmp_path):
+    done = doorbuster("stream", recorded(), "--to", "otlp=http://127.0.0.1:1", cwd=tmp_path)
+    assert done.returncode == 97
+    assert "1 of 1 update lost; first reason: Connection refused" in done.stderr
 
 
 @pytest.mark.truth
@@ -65,7 +72,7 @@ def test_the_stream_of_several_workers_ends_with_what_the_run_file_counts(doorbu
     with Run.open(tmp_path / "run") as run:
         assert sum(totals.values()) == sum(n.sum() for n in run.request_counts(lambda _: "all").values())
         said = [event.text for event in run.events() if event.kind == "stream"]
-    assert said[0].startswith("jsonl=x.jsonl: all ")
+    assert said[0].endswith(" updates sent, none lost")
     assert "updates lost; first reason: Connection refused" in said[1]
 
 
