@@ -146,8 +146,8 @@ class ShopSettings:
     reuse: bool = field(default=False, metadata=_about(
         "flag", "Keep the database found in the folder.", default_text="make a new one", in_scenario=False))
     access_log: Path | None = field(default=None, metadata=_about(
-        "file", "File to which an access log is appended, as JSON lines.", default_text="no log",
-        in_scenario=False))
+        "file", "File to which an access log is appended, as JSON lines with nginx's names.",
+        default_text="no log", in_scenario=False))
     workers: int = field(default=4, metadata=_about(
         "whole", "Database workers, i.e. pages processed concurrently.", 4, 1, 256))
     query_time_s: float = field(default=0.010, metadata=_about(

@@ -16,6 +16,9 @@ STREAM_WRITERS = {
     "load/locust_plugin/plugin.py": "in a process with protected streams",
     "load/runtime/notes.py": "in a process with protected streams",
     "shop/__main__.py": "the embedded shop's URL",
+    "observe/__main__.py": "JSON to the process that records it",
+    "streaming/__main__.py": "JSON to the process that started it",
+    "live/stream.py": "JSON to the process that shows it",
 }
 FILE_WRITERS = {
     "report/write.py": "texts of renderers, which clean every value",
@@ -29,6 +32,14 @@ FILE_WRITERS = {
     "shop_process.py": "the log of the embedded shop",
     "compare/interleaved/targets.py": "the logs of the shops under comparison",
     "shop/server.py": "an empty lock file",
+    "browsers/__main__.py": "JSON to the process that records it",
+    "browsers/probes.py": "the log of a probe",
+    "cli/demand_from_log.py": "texts of the log's demand, in which names are cleaned",
+    "observe_process.py": "the log of the observing process",
+    "output/termination_message.py": "cleaned and masked there",
+    "sizing/manifests.py": "bundled manifests with numbers, and the user's scenario",
+    "streaming/outputs/json_lines.py": "JSON",
+    "upload/upload.py": "checksums and names of files",
 }
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import sys
 from contextlib import suppress
 from time import monotonic
 from typing import Any, NamedTuple
@@ -28,6 +27,7 @@ from zmq.utils import z85
 from zmq.utils.monitor import recv_monitor_message
 
 from doorbuster.errors import ExitCode, UsageError
+from doorbuster.output import say
 from doorbuster.output.secret_masking import remember_secrets
 
 logger = logging.getLogger("doorbuster")
@@ -150,8 +150,7 @@ class KeyedClient(rpc.Client):
         self._refused_since = self._refused_since or monotonic()
         if monotonic() - self._refused_since > REFUSED_LIMIT_S:
             mine = "it has another key" if self.keys is not None else f"{KEY_VARIABLE} must be set here, too"
-            sys.stderr.write(f"doorbuster: {self._place} refuses this worker: {mine}, or it is no master\n")
-            sys.stderr.flush()
+            say(f"doorbuster: {self._place} refuses this worker: {mine}, or it is no master", error=True)
             os._exit(int(ExitCode.USAGE))
 
 
