@@ -6,12 +6,14 @@ with an empty line is dropped.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import orjson
 
 MAX_EVENT_BYTES = 1024 * 1024
+_LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 class EventTooLargeError(ValueError):
@@ -42,24 +44,23 @@ class EventParser:
         self._data: list[str] = []
         self._size = 0
 
-    def feed(self, data: bytes) -> Iterator[ServerEvent]:
+    def feed(self, data: bytes) -> list[ServerEvent]:
         """The events that these bytes complete. Raises: EventTooLargeError."""
         if self._skips_newline and data:  # the second half of a line end
             data, self._skips_newline = data.removeprefix(b"\n"), False
         self._rest += data
         if self._is_first and len(self._rest) >= 3:
             self._rest, self._is_first = self._rest.removeprefix(b"\xef\xbb\xbf"), False
-        while (end := _line_end(self._rest)) >= 0:
-            line, self._rest = self._rest[:end], self._rest[end:]
-            if self._rest.startswith(b"\r\n"):
-                self._rest = self._rest[2:]
-            else:
-                self._skips_newline = self._rest == b"\r"
-                self._rest = self._rest[1:]
+        text, at, events = self._rest, 0, list[ServerEvent]()
+        for found in _LINE_END.finditer(text):
+            line, at = text[at : found.start()], found.end()
             self._is_first = False
-            yield from self._take(line.decode("utf-8", errors="replace"))
+            self._skips_newline = found[0] == b"\r" and at == len(text)
+            events += self._take(line.decode("utf-8", errors="replace"))
+        self._rest = text[at:]
         if len(self._rest) > MAX_EVENT_BYTES:
             raise EventTooLargeError
+        return events
 
     def _take(self, line: str) -> Iterator[ServerEvent]:
         if not line:
@@ -78,9 +79,3 @@ class EventParser:
             self._kind = value
         elif field == "id" and "\0" not in value:
             self.last_id = value
-
-
-def _line_end(data: bytes) -> int:
-    """Where the first line ends; -1 if it is not complete."""
-    found = [at for at in (data.find(b"\n"), data.find(b"\r")) if at >= 0]
-    return min(found, default=-1)

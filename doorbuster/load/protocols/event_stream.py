@@ -6,6 +6,7 @@ until the awaited event. The customer's patience and the time limit of the step 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -24,8 +25,9 @@ class EventStream:
     """The events of one stream, as they arrive."""
 
     def __init__(self, response: Response) -> None:
-        self._response = response
+        self._pieces = response.iter_content(None)
         self._parser = EventParser()
+        self._events: deque[ServerEvent] = deque()  # arrived together with one that was waited for
 
     @property
     def last_id(self) -> str:
@@ -34,9 +36,14 @@ class EventStream:
 
     def __iter__(self) -> Iterator[ServerEvent]:
         """Raises: RequestFailed if the stream breaks or the customer's patience ends."""
-        for piece in self._response.iter_content(None):
+        while True:
+            while self._events:
+                yield self._events.popleft()
+            piece = next(self._pieces, None)
+            if piece is None:
+                return
             try:
-                yield from self._parser.feed(piece)
+                self._events.extend(self._parser.feed(piece))
             except EventTooLargeError:
                 raise Rejected("too_large", "an event exceeds the limit") from None
 
