@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
-from doorbuster.forecast.demand_series import Grain, Measure
+from doorbuster.errors import RecordError
+from doorbuster.forecast.demand_series import HOURS, Grain, Measure
 from doorbuster.forecast.growth_season import Growth, PastSeason
 from doorbuster.forecast.quantiles import DemandQuantiles
 from doorbuster.records.result_file import read_result
@@ -14,6 +15,8 @@ from doorbuster.records.result_file import read_result
 FORECAST_FILE = "forecast.json"
 FORECAST_SCHEMA = "doorbuster.forecast/1"
 PERIODS = ("day", "hour", "minute", "second")
+COUNTED = ("orders", "visits", "page requests")
+_MOST_DAYS = 100 * 366
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,4 +105,41 @@ def read_forecast(file: Path) -> ForecastResult:
 
     Raises: RecordError when the file cannot be read or is none.
     """
-    return read_result(file, FORECAST_SCHEMA, ForecastResult)
+    found = read_result(file, FORECAST_SCHEMA, ForecastResult)
+    wrong = _inconsistency(found)
+    if wrong:
+        raise RecordError(f"{file}: cannot be used: {wrong}; make it again with `doorbuster demand forecast`")
+    return found
+
+
+def _inconsistency(found: ForecastResult) -> str:
+    """What a forecast of this program never has; "" if nothing."""
+    rows = {(row.period, row.counted) for row in found.demand}
+    if rows != {(period, counted) for period in PERIODS for counted in COUNTED}:
+        return "it lacks a row of the demand"
+    for quantiles in (found.rate, found.conversion, *(row.quantiles for row in found.demand)):
+        ends = (quantiles.low95, quantiles.low90, quantiles.low80, quantiles.low50, quantiles.median,
+                quantiles.high50, quantiles.high80, quantiles.high90, quantiles.high95)  # fmt: skip
+        if list(ends) != sorted(ends) or ends[0] < 0:
+            return "its quantiles are not in order"
+    if not found.rate.low95 > 0 or not found.conversion.low95 > 0:
+        return "its rate or conversion is 0"
+    if len(found.curve) != HOURS or min(found.curve) < 0 or not max(found.curve) > 0:
+        return f"its curve must have {HOURS} weights of 0 or more"
+    if len(found.daily_days) != len(found.daily_counts) or not found.daily_days or found.dispersion < 1:
+        return "its days do not fit its counts"
+    days = (
+        found.peak_date,
+        found.first_day,
+        found.last_day,
+        *found.daily_days,
+        *(s.day for s in found.seasons),
+    )
+    try:
+        dates = [date.fromisoformat(day) for day in days]
+    except ValueError:
+        return "it has a day that is none"
+    factors = (found.growth, *found.campaigns, *([found.season_factor] if found.season_factor else ()))
+    if any(not 0 < one.low <= one.high for one in factors) or (dates[0] - dates[3]).days > _MOST_DAYS:
+        return "a factor or its span of time is impossible"
+    return ""

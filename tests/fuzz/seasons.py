@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from random import Random
 import numpy as np
 import yaml
 
+from doorbuster.capacity.headroom import PositiveEstimate
 from doorbuster.errors import RecordError, ScenarioError, UsageError
 from doorbuster.forecast.demand_series import DailyDemand
 from doorbuster.forecast.forecast_peak import ForecastSettings, forecast_peak
@@ -19,7 +21,8 @@ from doorbuster.forecast.input.read_history import read_history
 from doorbuster.forecast.page import forecast_sections
 from doorbuster.forecast.scenario_text import forecast_scenario, median_peak
 from doorbuster.forecast.write_forecast import FORECAST_FILE, write_forecast
-from doorbuster.season.reserve import forecast_demand
+from doorbuster.season.industry import industry_figures
+from doorbuster.season.reserve import reserve
 from doorbuster.season.season_file import read_season
 from tests.fuzz.mutations import mutated_bytes, mutated_text, mutated_value
 from tests.fuzz.scenarios import check_problems
@@ -101,5 +104,12 @@ def _history(rng: Random, folder: Path) -> None:
 def _forecast(rng: Random, folder: Path) -> None:
     text = forecast_text(folder.parent)
     path = folder / FORECAST_FILE
-    path.write_bytes(mutated_bytes(rng, text.encode()))
-    forecast_demand(read_forecast(path))
+    if rng.random() < 0.2:
+        path.write_bytes(mutated_bytes(rng, text.encode()))
+    else:
+        path.write_text(json.dumps(mutated_value(rng, json.loads(text)), default=str), errors="replace")
+    found = read_forecast(path)
+    reserve(found, PositiveEstimate(5.0, 4.0, 6.0))
+    industry_figures(found, (), None)
+    forecast_sections(found)
+    forecast_scenario(found, median_peak(found))
