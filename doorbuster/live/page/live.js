@@ -237,7 +237,7 @@ function steps(run) {
 
 function generator(run) {
   const one = run.generator;
-  show("generator-part", true);
+  show("generator-part", one.workers > 0 || run.events.length > 0 || !over(run)); // results of other tools have neither
   const parts = [
     one.workers ? (one.is_healthy ? "healthy" : "overloaded: its own limits may look like the shop's") : "no report yet",
     one.cpu_ratio === null ? "" : `CPU ${(one.cpu_ratio * 100).toFixed(0)} % of a core`,
