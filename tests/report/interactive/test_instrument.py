@@ -96,7 +96,7 @@ def test_a_wrong_percentile_is_refused_with_a_reason(opened):
     assert opened.js("location.hash") == ""
 
 
-@pytest.mark.parametrize("width", [390, 768, 1280])
+@pytest.mark.parametrize("width", [390, 768])
 def test_the_page_never_scrolls_sideways(browser, page, width):
     browser.open(page(**PEAK).as_uri(), width=width)
     browser.ready()

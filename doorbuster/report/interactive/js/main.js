@@ -77,6 +77,14 @@ function scrollToAnchor() {
   if (location.hash && section) section.scrollIntoView();
 }
 
+/** Print what is folded too; browsers other than Chromium print closed details without their content. */
+function unfoldForPrint() {
+  const folded = () => document.querySelectorAll("details.more:not([open]), details.scenario:not([open])");
+  let opened = [];
+  addEventListener("beforeprint", () => { opened = [...folded()]; opened.forEach((one) => { one.open = true; }); });
+  addEventListener("afterprint", () => opened.forEach((one) => { one.open = false; }));
+}
+
 async function start() {
   const block = document.getElementById("run-data");
   if (!block || typeof DecompressionStream === "undefined") return;
@@ -85,6 +93,7 @@ async function start() {
   document.documentElement.classList.add("interactive");
   state.read(location.hash);
   new Controls(document.getElementById("filters"), state);
+  unfoldForPrint();
   startPanels(state);
   scrollToAnchor();
   addEventListener("hashchange", () => { state.read(location.hash); scrollToAnchor(); });
