@@ -243,37 +243,37 @@ def _sentence(
 ) -> str:
     if "near idle" in flags:
         lowest = known.lowest_failing.rate_per_s if known.lowest_failing is not None else 0.0
-        where = f"may be below {lowest:.4g} customers/s" if rate is None else _range(low, high)
+        where = f"may be below {lowest:.3g} customers/s" if rate is None else _range(low, high)
         return (
             f"The limit of {binding} is so near the response time of an idle shop that capacity cannot be "
             f"told within ± {100 * TELLING_RATIO:.0f} %; it {where}." + _recovery(flags)
         )
     if rate is None and known.lowest_failing is not None:
-        return f"Even {known.lowest_failing.rate_per_s:.4g} customers/s violate the thresholds ({binding})."
+        return f"Even {known.lowest_failing.rate_per_s:.3g} customers/s violate the thresholds ({binding})."
     if rate is None:
         return "Capacity is unknown: no load step was long enough for a verdict."
     if known.lowest_failing is None:
         if "unfinished" in flags:
-            return f"Capacity is at least {rate:.4g} customers/s; the search ended before the shop failed."
+            return f"Capacity is at least {rate:.3g} customers/s; the search ended before the shop failed."
         limit = "the load generator" if "generator-bound" in flags else "the maximum rate"
-        return f"Capacity is at least {rate:.4g} customers/s; {limit} ended the search, not the shop."
+        return f"Capacity is at least {rate:.3g} customers/s; {limit} ended the search, not the shop."
     if low is not None and high is not None:
-        interval = f"95 % interval {low:.4g} to {high:.4g}"
-        text = f"Capacity is {rate:.4g} customers/s ({interval}); {binding} fails first."
+        interval = f"95 % interval {low:.3g} to {high:.3g}"
+        text = f"Capacity is {rate:.3g} customers/s ({interval}); {binding} fails first."
     elif low is not None:
         text = (
-            f"Capacity is at least {low:.4g} customers/s (95 % confidence; upper end unknown, estimate "
-            f"{rate:.4g}); {binding} fails first."
+            f"Capacity is at least {low:.3g} customers/s (95 % confidence; upper end unknown, estimate "
+            f"{rate:.3g}); {binding} fails first."
         )
     elif high is not None:
         text = (
-            f"Capacity is at most {high:.4g} customers/s (95 % confidence; lower end unknown): no rate "
+            f"Capacity is at most {high:.3g} customers/s (95 % confidence; lower end unknown): no rate "
             f"passed for long enough. {binding} fails first."
         )
     else:
         text = (
             f"Capacity is unknown: no load step was long enough for an interval. {binding} seems to fail "
-            f"first, near {rate:.4g} customers/s."
+            f"first, near {rate:.3g} customers/s."
         )
     return text + _recovery(flags)
 
@@ -284,10 +284,10 @@ def _recovery(flags: list[Flag]) -> str:
 
 def _range(low: float | None, high: float | None) -> str:
     if low is not None and high is not None:
-        return f"is between {low:.4g} and {high:.4g} customers/s (95 % interval)"
+        return f"is between {low:.3g} and {high:.3g} customers/s (95 % interval)"
     if low is None and high is None:
         return "may be anywhere among the rates tried"
-    return f"is at most {high:.4g} customers/s" if low is None else f"is at least {low:.4g} customers/s"
+    return f"is at most {high:.3g} customers/s" if low is None else f"is at least {low:.3g} customers/s"
 
 
 def _half_width_ratio(rate: float | None, low: float | None, high: float | None) -> float:
