@@ -95,6 +95,19 @@ def test_the_smoke_peak_passes_and_says_so(smoke):
     }
 
 
+def test_the_embedded_shop_is_observed_by_itself(smoke):
+    with Run.open(smoke[1]) as run:
+        series = {one.title: one for one in run.observed()}
+        events = [event.text for event in run.events() if event.kind == "observe"]
+        length_s = run.recorded_s
+    assert events == []
+    assert (series["up"].values == 1).all()
+    assert len(series["up"].seconds) >= length_s - 2
+    used = series["utilisation{resource:database workers}"].values
+    assert 0 < used.max() <= 1.1
+    assert series["shop_responses_total{status:2xx}"].values.sum() > 100
+
+
 def test_every_planned_customer_of_the_smoke_peak_has_exactly_one_outcome(smoke):
     with Run.open(smoke[1]) as run:
         totals = run.outcome_totals()

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from doorbuster.observe.name_values import metric_name
-from doorbuster.observe.sample import Labels, TargetSample, counter, sorted_labels
+from doorbuster.observe.sample import Labels, TargetSample, counter, gauge, sorted_labels
 from doorbuster.observe.sources.received import LOOPBACK, ReceivedSamples, Totals
 
 MAX_BODY_BYTES = 16 * 2**20
@@ -43,7 +43,9 @@ class OtlpSource:
     def read(self) -> list[TargetSample]:
         with self._turn:
             totals = self._totals.samples()
-        return [*self._received.take(), *totals, counter("otlp_refused_total", self._received.refused)]
+        clock = [] if self._ahead_s is None else [gauge("clock_ahead_seconds", self._ahead_s)]
+        refused = counter("otlp_refused_total", self._received.refused)
+        return [*self._received.take(), *totals, *clock, refused]
 
     def close(self) -> None:
         self._server.shutdown()

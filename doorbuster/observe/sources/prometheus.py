@@ -1,6 +1,7 @@
 """Asks a Prometheus server for PromQL range queries through its HTTP API.
 
-The server dates its values by its own clock; the difference to ours is measured with the query `time()`.
+The server dates its values by its own clock; the difference to ours is measured with the query `time()`, and
+recorded as `clock_ahead_seconds`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from doorbuster.observe.sample import Labels, SourceError, TargetSample, sorted_labels
+from doorbuster.observe.sample import Labels, SourceError, TargetSample, gauge, sorted_labels
 from doorbuster.observe.sources.http_reader import HttpReader
 
 STEP_S = 1.0
@@ -45,6 +46,7 @@ class PrometheusSource:
         now = time.perf_counter()
         if self._measured_at is None or now - self._measured_at > REMEASURE_S:
             self._measure_clock()
+            yield gauge("clock_ahead_seconds", self._ahead_s)
         for name, query in self._queries.items():
             first = max(self._next_at[name], now - MAX_RANGE_S)
             if now - first < STEP_S:

@@ -19,7 +19,7 @@ from doorbuster.scenario.target.target_headers import header_variables
 
 TRACE_ID = "{trace_id}"
 ROLES = ("utilisation", "saturation", "errors")
-DERIVED_NAMES = frozenset({"up", *ROLES})
+DERIVED_NAMES = frozenset({"up", "clock_ahead_seconds", *ROLES})
 """Metrics that every observation may have, whatever its sources are."""
 
 
@@ -92,8 +92,8 @@ class ObservedResource(StrictModel):
 
 @value_type({"type": "string", "pattern": r"^https?://.*\{trace_id\}"})
 def parse_trace_url(raw: object) -> str:
-    """A link with {trace_id}."""
-    if not isinstance(raw, str) or TRACE_ID not in raw or urlsplit(raw).scheme not in ("http", "https"):
+    """A link with {trace_id}, by http or https."""
+    if not isinstance(raw, str) or TRACE_ID not in raw or not _host(raw.replace(TRACE_ID, "0")):
         rule = f"must be a link with {TRACE_ID}, such as https://tempo.example.com/trace/{TRACE_ID}"
         raise invalid(rule, got=preview(raw))
     return raw
@@ -189,7 +189,9 @@ class Observe(StrictModel):
 
 
 def _host(url: object) -> str:
+    """The host of a URL with http or https, "" of anything else."""
     try:
-        return (urlsplit(url).hostname or "").lower() if isinstance(url, str) else ""
+        parts = urlsplit(url if isinstance(url, str) else "")
+        return (parts.hostname or "").lower() if parts.scheme in ("http", "https") else ""
     except ValueError:
         return ""

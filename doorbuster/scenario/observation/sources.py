@@ -26,15 +26,19 @@ Headers = Annotated[dict[str, str], parse_target_headers]
 @value_type({"type": "string", "pattern": r"^https?://"})
 def parse_source_url(raw: object) -> str:
     """A URL with http or https and without credentials; its path and query are kept."""
-    if not isinstance(raw, str):
+    text = raw if isinstance(raw, str) else ""
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # such as half an IPv6 address
+        parts = urlsplit("")
+    if not parts.netloc or any(ord(character) <= ord(" ") for character in text):
         raise invalid("must be a URL, such as http://127.0.0.1:9090", got=preview(raw))
-    parts = urlsplit(raw)
     if parts.username or parts.password:
         raise invalid("must not contain credentials", way_out="use headers with ${NAME}")
     if parts.fragment:
         raise invalid("must not have a fragment", got=preview(raw))
     parse_url(f"{parts.scheme}://{parts.netloc}")
-    return raw
+    return text
 
 
 @value_type(
