@@ -12,7 +12,7 @@ from typing import Any
 
 from doorbuster.storefronts.har.vocabulary import BASKET, CATEGORY, ORDER, PRODUCT
 
-MAX_DEPTH, MAX_VALUES = 12, 100_000
+MAX_DEPTH, MAX_VALUES, MAX_TEXT = 12, 100_000, 200
 _ITEMS = 3
 _IDENTIFIER = re.compile(
     r"^(?:id|ids|uuid|guid|sku|slug|code|key|token|ref|reference|number|handle)$|(?<=[a-z0-9])(?:Id|Uuid|Sku|Slug|"
@@ -132,23 +132,24 @@ class ExampleValues:
         text = _FORMATS.get(str(schema.get("format") or "")) or next(
             (value for pattern, value in _TEXTS if pattern.search(name)), "text"
         )
-        return text.ljust(int(schema.get("minLength") or 0), "x")
+        shortest = schema.get("minLength")
+        return text.ljust(min(shortest, MAX_TEXT), "x") if isinstance(shortest, int) else text
 
     def _identifies(self, name: str) -> bool:
         return name in self._names or bool(_IDENTIFIER.search(name))
 
-    def _merged(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _merged(self, schema: Mapping[str, Any], depth: int = 0) -> Mapping[str, Any]:
         """A schema with the parts of allOf, and the first choice of oneOf or anyOf."""
-        parts = [self._resolve(one) for one in schema.get("allOf") or ()]
-        parts += [self._resolve(schema[key][0]) for key in ("oneOf", "anyOf") if schema.get(key)]
+        if depth > MAX_DEPTH:
+            return schema
+        parts = [self._resolve(one) for one in _rows(schema.get("allOf"))]
+        parts += [self._resolve(one) for key in ("oneOf", "anyOf") for one in _rows(schema.get(key))[:1]]
         merged: dict[str, Any] = {}
         for part in (*parts, schema):
             if not isinstance(part, Mapping):
                 continue
-            inner = (
-                self._merged(part) if part is not schema and ("allOf" in part or "oneOf" in part) else part
-            )
-            properties = {**(merged.get("properties") or {}), **(inner.get("properties") or {})}
+            inner = part if part is schema else self._merged(part, depth + 1)
+            properties = {**_fields(merged.get("properties")), **_fields(inner.get("properties"))}
             merged |= dict(inner)
             if properties:
                 merged["properties"] = properties
@@ -210,6 +211,14 @@ def _title(raw: Any, schema: Any) -> Any:
         (word for word in re.findall(r"[A-Z]?[a-z]+", name) if word.lower() not in ("list", "page")), ""
     )
     return {**schema, "x-thing": found.lower()} if found else schema
+
+
+def _rows(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _fields(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _type_of(schema: Mapping[str, Any]) -> str:

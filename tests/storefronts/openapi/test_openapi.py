@@ -131,6 +131,26 @@ def test_schemas_that_contain_themselves_end(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "properties": 7},
+        {"allOf": [{"$ref": "#/components/schemas/Odd"}]},
+        {"oneOf": "x", "anyOf": 3, "allOf": None},
+        {"type": ["null"]},
+        {"type": "string", "minLength": 10**30},
+        {"items": {"$ref": "#/components/schemas/Odd"}},
+        "nothing",
+    ],
+)
+def test_odd_schemas_are_read_as_far_as_they_can_be(schema, tmp_path):
+    document = yaml.safe_load(SHOP)
+    document["components"]["schemas"]["Odd"] = schema
+    document["components"]["schemas"]["Product"]["properties"]["odd"] = {"$ref": "#/components/schemas/Odd"}
+    visit = described_visit(read_openapi(written(tmp_path, document)))
+    assert all(len(one.answer.text) < 1_000_000 for one in visit.requests)
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"servers": []}, "api.yaml:1:1: servers is missing, so the shop is not known; add servers: "),
