@@ -28,7 +28,8 @@ def page_script() -> str:
     own = "\n".join(_text(f"js/{name}.js") for name in _SCRIPTS)
     lines = filter(None, map(str.strip, _COMMENTS.sub("", own).splitlines()))
     body = "\n".join(lines)
-    return f'{_text("vendor/uplot.js").strip()}\n(() => {{\n"use strict";\n{body}\n}})();'
+    licence = f"/*! uPlot: {_text('vendor/uplot.LICENSE.txt').strip()} */"  # it asks to stand in every copy
+    return f'{licence}\n{_text("vendor/uplot.js").strip()}\n(() => {{\n"use strict";\n{body}\n}})();'
 
 
 @cache

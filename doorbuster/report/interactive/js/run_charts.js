@@ -159,7 +159,7 @@ function healthChart(name) {
   };
 }
 
-const MOST_OBSERVED = 12;
+const MOST_OBSERVED = 48;
 
 /** A chart of the metric with this place among those observed at the target. */
 function observedChart(place) {
