@@ -22,6 +22,7 @@ from doorbuster.output import one_line
 from doorbuster.records.batch import Exemplar, SeriesKey
 from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
+from doorbuster.report.figures.palette import STYLES
 from doorbuster.report.interactive.request_cells import RequestCells, pooled_cells, request_cells
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import Section
@@ -67,6 +68,8 @@ def run_data(context: RunContext, sections: Sequence[Section], baseline: Sequenc
             *(_series(_arm("baseline", baseline), part, names) for part in before),
         ],
         "arrivals": _arrivals(run, width_s, length, names),
+        "ends": [[end.label, STYLES[end].variable] for end in Outcome],
+        "dropped": list(Outcome).index(Outcome.DROPPED),
         "in_shop": _per_bucket(context.customers_in_shop, width_s, length, np.max),
         "customers": _customers(run, width_s, names),
         "orders": _orders(run, width_s, length, names),

@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import pytest
 
-from doorbuster.records.histogram import Histogram
+from doorbuster.records.histogram import BINS, HALF, Histogram
 from doorbuster.records.outcome import RequestOutcome
 from doorbuster.report.formatting import format_clock, format_metric, format_value
 from doorbuster.report.section import bucket_s, time_metric
@@ -151,6 +151,11 @@ def test_arrivals_and_outcomes_by_second(loaded, open_peak):
     rows = loaded.js(numbers_of("What became of the customers"))
     place = rows[0].index("served")
     assert [row[place] for row in rows[1:]] == [f"{n}/s" for n in served]
+
+
+def test_the_page_and_the_run_file_have_one_layout_of_histograms():
+    script = (files("doorbuster.report.interactive") / "js/histogram.js").read_text(encoding="utf-8")
+    assert f"const HALF = {HALF};\nconst BINS = {BINS};\n" in script
 
 
 def test_numbers_are_written_as_python_writes_them(loaded):

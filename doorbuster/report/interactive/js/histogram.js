@@ -3,7 +3,6 @@
 
 const HALF = 1024;
 const BINS = 23552;
-const LONGEST_HOUR_US = 3600000000;
 const ROUNDING = 1e-12;
 
 function lowestUs(bin) {

@@ -1,10 +1,5 @@
 // Charts of the load, of what became of the customers, of errors, of the shop and of the generator.
 
-const CUSTOMER_ENDS = [["served", "--served"], ["abandoned", "--abandoned"], ["turned away", "--turned-away"],
-  ["queued out", "--queued-out"], ["dropped by the generator", "--dropped"]];
-
-const DROPPED = 4;
-
 /** What of the filter does not apply to a chart, as a note. */
 function ignored(state, names) {
   const found = names.filter((name) => state[name] !== null);
@@ -50,7 +45,7 @@ function outcomeChart(state) {
   const { data, filter } = state;
   const width = countWindow(state);
   const starts = windowStarts(filter, width);
-  const columns = CUSTOMER_ENDS.map(() => starts.map(() => 0));
+  const columns = data.ends.map(() => starts.map(() => 0));
   let any = false;
   for (const row of customersOf(data, filter)) {
     columns[row.outcome][Math.floor((row.bucket * data.width_s - starts[0]) / width)] += row.n / width;
@@ -61,7 +56,7 @@ function outcomeChart(state) {
     title: "What became of the customers, by the second they arrived",
     note: ignored(state, ["step", "outcome"]),
     x: starts, step: true, stack: true,
-    series: CUSTOMER_ENDS.map(([name, pen], at) => ({ label: name, pen, values: columns[at] })).filter((one) => one.values.some((value) => value > 0)),
+    series: data.ends.map(([name, pen], at) => ({ label: name, pen, values: columns[at] })).filter((one) => one.values.some((value) => value > 0)),
     unit: "per_s",
   };
 }

@@ -161,7 +161,7 @@ function funnelRows(state) {
   const totals = { all: 0, in: 0, browse: 0, browsed: 0, order: 0, ordered: 0 };
   for (const row of customersOf(state.data, state.filter)) {
     totals.all += row.n;
-    if (row.outcome !== DROPPED) totals.in += row.n;
+    if (row.outcome !== state.data.dropped) totals.in += row.n;
     if (row.browse >= 0) totals.browse += row.n;
     if (row.browse === 1) totals.browsed += row.n;
     if (row.order >= 0) totals.order += row.n;
