@@ -15,8 +15,8 @@ REFERENCE = (Path(__file__).parents[2] / "docs" / "reference" / "command-line.md
 EVERY_OPTION = """--profile in-house-2004 --host ::1 --port 1 --folder x --reuse --workers 2 --query-time 5ms
   --products 100 --seed 3 --opening-stock 5 --queue-limit 9 --payment-time 300ms --notify 7 --sync-lag 2s
   --warm-cache --access-log x.log --payment-slots 2
-  --stock-lock-time 50ms --page-cpu 5ms --max-connections 100 --otlp-endpoint http://127.0.0.1:4318 --holding-page 30s
-  --merchants north,south --waiting-room-active 20 --waiting-room-status 429
+  --stock-lock-time 50ms --page-cpu 5ms --max-connections 100 --otlp-endpoint http://127.0.0.1:4318
+  --holding-page 30s --merchants north,south --waiting-room-active 20 --waiting-room-status 429
   --waiting-room-style queue-it --waiting-room-poll 3s --waiting-room-stay 90s"""
 
 
