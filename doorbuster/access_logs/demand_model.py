@@ -23,7 +23,6 @@ from doorbuster.stats.time_fits import TimeFit, fit_times
 
 MAX_GROUPS = 4
 SMALLEST_GROUP, FEWEST_IN_GROUP = 0.03, 50
-MAX_PATTERN_VISITS = 20_000
 OTHER_STEP = "home"  # what stands for pages of no known kind
 
 
@@ -89,7 +88,7 @@ def _model(log: ReadLog, files: Sequence[Path], *, gap_s: float, window_s: float
         behaviour.visits, log.counts.minutes, log.first_s, log.last_s, window_s=window_s
     )
     mixture = choose_mixture(
-        behaviour.visit_counts[:MAX_PATTERN_VISITS],
+        behaviour.visit_counts,
         len(behaviour.kinds) + 1,
         most=MAX_GROUPS,
         smallest_share=max(SMALLEST_GROUP, FEWEST_IN_GROUP / len(behaviour.visits)),

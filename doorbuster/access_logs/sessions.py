@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 
 from doorbuster.access_logs.page_events import UNKNOWN_MS, Events, EventStore
 from doorbuster.access_logs.page_table import PageTable
+from doorbuster.access_logs.time_sample import TimeSample
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 GAPS_MIN = (5, 10, 15, 20, 30, 45, 60)
 MAX_SAMPLED_GAPS = 400_000
-MAX_SAMPLED_VISITS = 60_000
+MAX_SAMPLED_VISITS = 30_000
+_MATRICES_AT_ONCE = 20_000
 _REDIRECTED_WITHIN_MS = 3_000
 _FAST_PAGES, _FAST_MS = 30, 1_000.0
 _MANY_PAGES = 500
@@ -80,17 +82,14 @@ class Behaviour:
 
 @dataclass(slots=True)
 class _VisitSums:
+    transitions: Ints
+    thinks: TimeSample  # rows of the pause and the kind of the page before
+    matrices: TimeSample
     visits: list[Visits] = field(default_factory=list)
-    transitions: Ints | None = None
-    think_ms: list[Ints] = field(default_factory=list)
-    think_from: list[Ints] = field(default_factory=list)
-    matrices: list[Ints] = field(default_factory=list)
     at_gap: dict[int, int] = field(default_factory=lambda: dict.fromkeys(GAPS_MIN, 0))
     program_visits: int = 0
     program_pages: int = 0
     views: Counter[int] = field(default_factory=Counter)
-    sampled: int = 0
-    sampled_gaps: int = 0
 
 
 def find_visits(store: EventStore, table: PageTable, steps: Sequence[str], *, gap_s: float) -> Behaviour:
@@ -101,18 +100,19 @@ def find_visits(store: EventStore, table: PageTable, steps: Sequence[str], *, ga
     kinds = tuple(dict.fromkeys(name for name in steps if name))
     kind_of = np.array([kinds.index(name) if name else -1 for name in steps], np.int64)
     changes = np.array([page.use.method != "GET" for page in table.pages])
-    found = _VisitSums(transitions=np.zeros((len(kinds) + 1, len(kinds) + 1), np.int64))
+    size = len(kinds) + 1
+    found = _VisitSums(
+        np.zeros((size, size), np.int64),
+        TimeSample(MAX_SAMPLED_GAPS, 2),
+        TimeSample(MAX_SAMPLED_VISITS, size * size),
+    )
     for events in store.parts():
         _read_part(events, table, kinds, kind_of, changes, gap_s, found)
-    think_ms = _joined(found.think_ms)
-    think_from = _joined(found.think_from)
+    think_ms, think_from = found.thinks.rows().T
     by_kind = {name: think_ms[think_from == number] / 1e3 for number, name in enumerate(kinds)}
-    assert found.transitions is not None, "made above"
     seen = found.transitions.sum(axis=0)[:-1] > 0
     rows, columns = np.append(True, seen), np.append(seen, True)
-    size = len(kinds) + 1
-    matrices = np.concatenate(found.matrices) if found.matrices else np.empty((0, size * size), np.int64)
-    matrices = matrices.reshape(-1, size, size)[:, rows][:, :, columns]
+    matrices = found.matrices.rows().reshape(-1, size, size)[:, rows][:, :, columns]
     shown = tuple(name for name, is_seen in zip(kinds, seen, strict=True) if is_seen)
     return Behaviour(
         kinds=shown,
@@ -234,25 +234,25 @@ def _count_transitions(
     last = np.append(starts[1:], kind.size) - 1
     cell = np.concatenate((before * size + kind, (kind[last] + 1) * size + kinds))
     visit = np.concatenate((number, np.arange(starts.size)))
-    assert found.transitions is not None, "made by the caller"
     found.transitions += np.bincount(cell, minlength=size * size).reshape(size, size)
-    room = MAX_SAMPLED_VISITS - found.sampled
-    if room > 0:
-        taken = min(room, starts.size)
-        chosen = visit < taken
-        matrix = np.zeros((taken, size * size), np.int64)
-        np.add.at(matrix, (visit[chosen], cell[chosen]), 1)
-        found.matrices.append(matrix)
-        found.sampled += taken
+    start_ms = events["time_ms"][starts].astype(np.int64)
+    kept = np.flatnonzero(found.matrices.keeps(start_ms))
+    for begin in range(0, kept.size, _MATRICES_AT_ONCE):
+        chosen = kept[begin : begin + _MATRICES_AT_ONCE]
+        row_of = np.full(starts.size, -1)
+        row_of[chosen] = np.arange(chosen.size)
+        inside = row_of[visit] >= 0
+        matrix = np.zeros((chosen.size, size * size), np.int64)
+        np.add.at(matrix, (row_of[visit[inside]], cell[inside]), 1)
+        found.matrices.add(start_ms[chosen], matrix)
     follows = np.ones(kind.size, bool)
     follows[starts] = False
     place = np.flatnonzero(follows)
-    place = place[: max(0, MAX_SAMPLED_GAPS - found.sampled_gaps)]
     answered = np.where(events["duration_ms"] == UNKNOWN_MS, 0, events["duration_ms"]).astype(np.int64)
     think = events["time_ms"][place] - events["time_ms"][place - 1] - answered[place - 1]
-    found.think_ms.append(np.maximum(think, 0))
-    found.think_from.append(kind[place - 1])
-    found.sampled_gaps += place.size
+    found.thinks.add(
+        events["time_ms"][place].astype(np.int64), np.column_stack((np.maximum(think, 0), kind[place - 1]))
+    )
 
 
 def _joined(parts: Sequence[Ints]) -> Ints:
