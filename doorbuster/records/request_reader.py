@@ -270,5 +270,9 @@ def _grouped(
 
 
 def _sums(buckets: Ints, n: Ints, length: int) -> Ints:
-    """The sum of n in each bucket 0..length-1."""
-    return np.bincount(buckets, weights=n, minlength=length).astype(np.int64)  # whole numbers below 2 ** 53
+    """The sum of n in each bucket 0..length-1.
+
+    Later buckets belong to rows that were written since the length was read, or to damaged rollups.
+    """
+    sums = np.bincount(buckets, weights=n, minlength=length)[:length]
+    return sums.astype(np.int64)  # whole numbers below 2 ** 53
