@@ -13,6 +13,7 @@ from typing import Any
 from doorbuster.load.customers.page_assets import Asset, AssetCache
 from doorbuster.load.exchange import CurrentStep, Exchange, RequestFailed
 from doorbuster.load.http.client import HttpClient
+from doorbuster.load.http.mypyc_compat import mypyc_attr
 from doorbuster.load.http.response import Response
 from doorbuster.load.http.settings import HttpSettings
 from doorbuster.scenario import ContentRule
@@ -24,6 +25,7 @@ def http_session(url: str, settings: HttpSettings, step: CurrentStep) -> HttpCli
     return HttpClient(url, settings=settings, on_exchange=step.exchanges.append, step=step)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class ContentCheckingSession(HttpClient):
     """A session that keeps the last answer of a step, for the scenario's content rules."""
 
@@ -50,6 +52,7 @@ class ContentCheckingSession(HttpClient):
         return None
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class PageSession(ContentCheckingSession):
     """A session that fetches the static assets of the pages of a step, too."""
 

@@ -22,23 +22,24 @@ MEDIA_TYPE = "text/event-stream"
 
 
 class EventStream:
-    """The events of one stream, as they arrive."""
+    """The events of one stream, as they arrive.
+
+    last_id: of the last event taken, for `last_event_id` of the next stream.
+    """
 
     def __init__(self, response: Response) -> None:
         self._pieces = response.iter_content(None)
         self._parser = EventParser()
+        self.last_id = ""
         self._events: deque[ServerEvent] = deque()  # arrived together with one that was waited for
-
-    @property
-    def last_id(self) -> str:
-        """The id of the last event that had one, for `last_event_id` of the next stream."""
-        return self._parser.last_id
 
     def __iter__(self) -> Iterator[ServerEvent]:
         """Raises: RequestFailed if the stream breaks or the customer's patience ends."""
         while True:
             while self._events:
-                yield self._events.popleft()
+                event = self._events.popleft()
+                self.last_id = event.id
+                yield event
             piece = next(self._pieces, None)
             if piece is None:
                 return
