@@ -118,7 +118,8 @@ def test_series_beyond_the_bound_and_unwanted_ones_are_left_out(serve, collected
 def test_a_process_and_what_it_started_are_observed(source, free_port):
     port = free_port()
     program = (
-        "import socket, subprocess, sys, time\n"
+        "import signal, socket, subprocess, sys\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit())\n"
         f"s = socket.create_server(('127.0.0.1', {port}), backlog=5)\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
         "print('ready', flush=True)\n"
@@ -136,8 +137,8 @@ def test_a_process_and_what_it_started_are_observed(source, free_port):
         same = [values(one.read()) for one in (by_number, by_command)]
         for client in clients:
             client.close()
-        running.send_signal(2)
-        running.wait()
+        running.terminate()
+        running.wait(20)
         with pytest.raises(SourceError, match=f"no process listening on port {port}"):
             list(by_port.read())
 
