@@ -77,8 +77,7 @@ class AbortWatch:
 def is_known_live(threshold: Threshold) -> bool:
     """Whether workers' reports suffice: no ledger, no section of the report and no baseline is needed."""
     metric = METRICS.get(threshold.metric)
-    at_the_end = metric is None or metric.audited or metric.of_browsers
-    return not at_the_end and not threshold.relative
+    return metric is not None and metric.known_live and not threshold.relative
 
 
 def _needs_the_end(threshold: Threshold) -> bool:

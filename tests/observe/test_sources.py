@@ -347,6 +347,7 @@ def prometheus(tmp_path, free_port):
         running.wait(timeout=30)
 
 
+@pytest.mark.truth
 def test_prometheus_answers_range_queries_on_our_clock(prometheus, source):
     started_at = time.perf_counter()
     found = source(

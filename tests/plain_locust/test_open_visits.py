@@ -52,7 +52,7 @@ def requests_by_name(run):
     return {name: times.n for name, times in run.histograms_by(lambda series: series.step).items()}
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.truth)])
 def test_every_arrival_runs_on_start_its_tasks_and_on_stop(visit, workers):
     done, run = visit("whole_visits.py", "--workers", str(workers))
     assert done.code == ExitCode.PASS, done.stdout + done.stderr
@@ -69,6 +69,7 @@ def test_every_arrival_runs_on_start_its_tasks_and_on_stop(visit, workers):
     assert run.meta.workers == max(workers, 1)
 
 
+@pytest.mark.truth
 def test_weights_of_classes_come_from_the_scenario(visit):
     done, run = visit("whole_visits.py", more=", classes: {Buyer: 1}")
     assert done.code == ExitCode.PASS
@@ -94,12 +95,14 @@ def test_a_failed_request_turns_the_visit_away_at_its_step(visit):
     }
 
 
+@pytest.mark.truth
 def test_an_exception_without_a_failed_request_is_a_fault_of_the_file(visit):
     done, run = visit(FAILING.replace('        self.client.get("/broken")\n', ""))
     assert {(row.outcome, row.cause) for row in run.customers()} == {("dropped", "script_exception")}
     assert done.code == ExitCode.SCRIPT_EXCEPTION
 
 
+@pytest.mark.truth
 def test_visits_beyond_the_limit_are_dropped_and_those_that_never_end_are_cut(visit, shop):
     shop.stall_after(1, for_s=12.0)
     done, run = visit("whole_visits.py", drain="1s", max_in_flight=5)

@@ -110,7 +110,7 @@ def test_what_cannot_work_is_refused_before_the_first_request(run_plain, shop, t
     assert not (done.folder / "run.sqlite").exists()
 
 
-@pytest.mark.parametrize("base", ["HttpUser", "FastHttpUser"])
+@pytest.mark.parametrize("base", ["HttpUser", pytest.param("FastHttpUser", marks=pytest.mark.truth)])
 def test_requests_to_hosts_that_were_not_confirmed_are_not_sent(run_plain, shop, base):
     done = run_plain(visitor("/elsewhere", base), *SHORT, SHOP=shop.url)
     assert done.code == ExitCode.INCONCLUSIVE
@@ -142,6 +142,7 @@ def test_a_stall_that_percentiles_hide_is_shown_and_does_not_pass(run_plain, sho
     assert "the target answered nothing for" in page
 
 
+@pytest.mark.truth
 def test_a_target_that_answers_slowly_has_not_stalled(run_plain, shop):
     done = run_plain(visitor("/report"), *SHORT, SHOP=shop.url)
     assert done.code == ExitCode.PASS

@@ -65,6 +65,7 @@ def test_series_name_user_class_and_type_of_request(record, shop, feed, tmp_path
         }
 
 
+@pytest.mark.truth
 def test_two_workers_count_as_locust_does(record, shop, feed, tmp_path):
     own = record("product_pages.py", tmp_path / "run", *USERS, *local_workers(2), SHOP=shop.url)
     check_same(tmp_path / "run", own, 40)

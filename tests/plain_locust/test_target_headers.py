@@ -68,7 +68,9 @@ def keys():
         server.shutdown()
 
 
-@pytest.mark.parametrize("more", [(), ("--workers", "1")], ids=["one process", "worker"])
+@pytest.mark.parametrize(
+    "more", [(), pytest.param(("--workers", "1"), marks=pytest.mark.truth)], ids=["one process", "worker"]
+)
 def test_each_client_sends_the_headers_to_the_named_host_only(run_plain, keys, tmp_path, more):
     scenario = tmp_path / "keys.yaml"
     scenario.write_text(SCENARIO % f"http://127.0.0.1:{keys.server_address[1]}", encoding="utf-8")

@@ -83,6 +83,7 @@ def prices():
     server.stop()
 
 
+@pytest.mark.truth
 def test_messages_of_a_websocket_are_recorded_and_judged_by_their_names(run_plain, prices, tmp_path):
     scenario = tmp_path / "prices.yaml"
     scenario.write_text(SCENARIO, encoding="utf-8")

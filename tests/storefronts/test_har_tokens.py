@@ -44,6 +44,7 @@ def recorded(pages: str, api: str) -> list[dict[str, Any]]:
     return browser.entries
 
 
+@pytest.mark.truth
 def test_a_shop_with_tokens_and_an_api_of_its_own_origin_is_walked_without_a_line_of_code(
     doorbuster, tmp_path
 ):

@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
+from time import perf_counter
 from typing import Any
 
 import flask
@@ -61,6 +62,7 @@ logger = logging.getLogger("doorbuster")
 END_LIMIT_S = 90.0  # Locust's shutdown waits this long for the run file to be complete
 CLOCK_EXCHANGES = 5
 CLOCK_LIMIT_S = 5.0
+ASK_AGAIN_S = 0.3
 SAME_PROCESS_S = 0.1  # no process id is reused within this time
 
 
@@ -330,10 +332,16 @@ class RemoteWorkers:
         self._processes.clear()
         with gevent.Timeout(CLOCK_LIMIT_S, False):
             for number in range(1, CLOCK_EXCHANGES + 1):
-                for name in self.names:
-                    self._runner.send_message(CLOCK, {"sent": read_clocks()}, client_id=name)
-                while any(len(answers) < number for answers in self._clock_answers.values()):
-                    gevent.sleep(0.002)
+                while waiting := self._without_answers(number):
+                    for name in waiting:
+                        self._runner.send_message(CLOCK, {"sent": read_clocks()}, client_id=name)
+                    ask_again_at = perf_counter() + ASK_AGAIN_S
+                    while self._without_answers(number) and perf_counter() < ask_again_at:
+                        gevent.sleep(0.002)
+
+    def _without_answers(self, number: int) -> list[str]:
+        """The workers that have answered less than `number` times; one that still starts hears nothing."""
+        return [name for name, answers in self._clock_answers.items() if len(answers) < number]
 
     def _on_clock(self, msg: Any, **_: Any) -> None:
         received, answer = read_clocks(), msg.data

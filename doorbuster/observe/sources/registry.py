@@ -19,6 +19,8 @@ KINDS = {
     "graphite": "graphite.GraphiteSource",
     "otlp": "otlp.OtlpSource",
 }
+LAST_READING = frozenset({"prometheus", "statsd", "graphite", "otlp"})
+"""Kinds that have values of the past, which are read once more at the end."""
 
 
 def open_source(plan: SourcePlan, started_at: float) -> MetricSource:

@@ -57,7 +57,7 @@ def _passed(run: Run) -> tuple[int, int]:
         n, ok = run.histogram().n, run.histogram(match=lambda series: series.succeeded).n
         return ok, n - ok
     totals = run.outcome_totals()
-    return totals.served, totals.abandoned + totals.turned_away + totals.queued_out
+    return totals.served, totals.accounted - totals.served - totals.dropped
 
 
 def render_badge(run: Run, sections: Sequence[Section], verdict: Verdict) -> str:

@@ -166,6 +166,11 @@ class MetricDefinition:
         return "request"
 
     @property
+    def known_live(self) -> bool:
+        """Whether the reports of workers suffice to count it; others are known after the run."""
+        return isinstance(self.counting, RequestTimes | StartDelays | Requests | Customers | Orders)
+
+    @property
     def audited(self) -> bool:
         """Whether it needs the shop's ledger."""
         return isinstance(self.counting, AuditFinding)
