@@ -49,7 +49,7 @@ season-demo: $(READY) ## Build a season on the embedded shop in about ten minute
 
 test: $(READY) ## Run the tests in three groups: parallel, time measurements, Locust; the last line lists what was skipped
 	@: > $(SKIPPED)
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile $(NOT_LOCUST) -m "not alone and $(NOT_LONG)"
+	$(BIN)/python -m pytest -q -n 4 --dist loadfile $(NOT_LOCUST) -m "not alone and $(NOT_LONG)"
 	$(BIN)/python -m pytest -q $(NOT_LOCUST) -m "alone and $(NOT_LONG)"
 	@# Two processes side by side: these tests wait more than they compute. xdist cannot run what Locust patches.
 	$(BIN)/python -m pytest -q tests/load/test_[a-m]*.py -m "$(NOT_LONG)" & first=$$!; \

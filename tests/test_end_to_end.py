@@ -179,6 +179,7 @@ def test_the_report_opens_in_a_real_browser(smoke, tmp_path):
     assert done.stdout.count("<svg") >= 4
 
 
+@pytest.mark.truth
 def test_a_shop_too_small_for_its_peak_fails(doorbuster, tmp_path):
     shop = SMALL_SHOP.replace("workers: 1, query_time: 20ms", "workers: 2, query_time: 10ms")
     peak = scenario(tmp_path, target=shop, peak="30", length="4s")

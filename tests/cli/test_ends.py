@@ -151,3 +151,17 @@ def test_any_number_of_ctrl_c_has_one_exit_code(commands):
     assert run.wait() == ExitCode.INTERRUPTED, said
     commands.wait_until(commands.all_ended)
     assert "Traceback" not in (commands.folder / "said").read_text()
+
+
+def test_an_interrupt_while_a_class_is_made_has_the_documented_exit_code(tmp_path):
+    program = (
+        "import doorbuster.cli as cli\n"
+        "cli._run_command_line = lambda: exec('raise KeyboardInterrupt')\n"
+        "cli.main()\n"
+    )
+    (tmp_path / "interrupted.py").write_text(program, encoding="utf-8")
+    paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", "interrupted"], env={**os.environ, "PYTHONPATH": paths}, check=False
+    )
+    assert done.returncode == ExitCode.INTERRUPTED

@@ -76,6 +76,7 @@ def test_weights_of_classes_come_from_the_scenario(visit):
     assert set(run.outcome_totals_by_channel()) == {"Buyer"}
 
 
+@pytest.mark.truth
 def test_arrivals_continue_while_the_shop_stalls_and_wait_from_their_intended_start(visit, shop):
     shop.stall_after(20, for_s=3.0)
     _, run = visit("whole_visits.py")

@@ -139,6 +139,7 @@ def run_unchanged(command, tmp_path):
     return run
 
 
+@pytest.mark.truth
 def test_three_published_files_are_recorded_unchanged(run_unchanged):
     run_unchanged([HERE / "published" / f"{name}.py" for name in A_FEW], 60)
 

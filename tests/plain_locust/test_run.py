@@ -55,7 +55,9 @@ def test_a_file_without_scenario_passes_when_no_request_failed(run_plain, shop, 
         assert run.meta.target_url == shop.url
 
 
-@pytest.mark.parametrize(("bound", "code"), [("5s", ExitCode.PASS), ("1us", ExitCode.FAIL)])
+@pytest.mark.parametrize(
+    ("bound", "code"), [("5s", ExitCode.PASS), pytest.param("1us", ExitCode.FAIL, marks=pytest.mark.truth)]
+)
 def test_thresholds_by_request_name_decide(run_plain, shop, tmp_path, command, bound, code):
     scenario = tmp_path / "news.yaml"
     scenario.write_text(THRESHOLDS % bound, encoding="utf-8")
@@ -127,6 +129,7 @@ def test_a_dead_target_fails_with_its_cause(run_plain):
         assert {series.cause for series in run.series} == {"connect_refused"}
 
 
+@pytest.mark.truth
 def test_a_stall_that_percentiles_hide_is_shown_and_does_not_pass(run_plain, shop):
     shop.stall_after(100, for_s=8.0)
     done = run_plain(
@@ -185,6 +188,7 @@ def wait_for_requests(path):
     raise AssertionError("no request was recorded within a minute")
 
 
+@pytest.mark.truth
 def test_settings_of_locust_from_elsewhere_change_nothing_and_are_named_in_a_note(run_plain, shop, tmp_path):
     """Neither the target nor the mode, the confirmations or the number of users."""
     dead = "http://192.0.2.7:9"
