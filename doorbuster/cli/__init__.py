@@ -110,8 +110,8 @@ def main() -> None:
     except KeyboardInterrupt:
         code = _INTERRUPTED
         _ignore_interrupts()
-    # `python -m` remembers an interrupt within `exec`, by which modules make classes while they load, and would
-    # end with SIGINT although it was handled. The next `exec` makes it forget.
+    # `python -m` remembers an interrupt within `exec`, by which modules make classes, and would end with
+    # SIGINT although it was handled. The next `exec` makes it forget.
     exec("")  # noqa: S102
     sys.exit(code)
 

@@ -43,7 +43,7 @@ def test_a_limit_that_no_number_of_workers_helps_names_only_the_limit():
 
 
 def test_more_workers_than_requests_are_refused():
-    check_shares(scenario(max_rate=0.5), 1)
-    check_shares(scenario(max_rate=4), 4)
+    check_shares(0.5, 1)
+    check_shares(4, 4)
     with pytest.raises(UsageError, match="4 workers cannot share; use 3 workers at most"):
-        check_shares(scenario(max_rate=3.9), 4)
+        check_shares(3.9, 4)
