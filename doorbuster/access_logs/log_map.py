@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from doorbuster.access_logs.formats.named_fields import FIELDS, UNITS_S, NamedFields
 from doorbuster.errors import FileProblem, UsageError, problem_lines
+from doorbuster.importers.mapping_file import read_mapping_file
 from doorbuster.scenario import CHAIN_STEPS
 
 OTHER, IGNORE = "other", "ignore"
@@ -52,12 +51,7 @@ class LogMap:
 
 def read_log_map(path: Path) -> LogMap:
     """The mapping file. Raises: UsageError with every problem found."""
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: must be YAML in UTF-8: {' '.join(str(error).split())[:200]}") from error
+    data = read_mapping_file(path)
     if not isinstance(data, dict) or not data:
         raise UsageError(f"{path}: must be a mapping with keys such as columns and pages")
     problems = [

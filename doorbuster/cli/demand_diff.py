@@ -11,7 +11,7 @@ from doorbuster.cli.demand_from_log import log_options, read_model, write_texts
 from doorbuster.output import say
 
 
-@click.command("diff")
+@click.command("diff", short_help="Compare access logs with a scenario.")
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
 )

@@ -18,7 +18,7 @@ from doorbuster.cli.forecast_options import (
 from doorbuster.output import say
 
 
-@click.command("forecast")
+@click.command("forecast", short_help="Forecast the next peak from past counts.")
 @click.argument(
     "history", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
 )

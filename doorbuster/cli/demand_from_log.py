@@ -66,7 +66,7 @@ def log_options(command: Command) -> Command:
     return command
 
 
-@click.command("from-log")
+@click.command("from-log", short_help="Turn access logs into a scenario.")
 @click.argument("files", nargs=-1, required=True, type=_FILE)
 @click.option(
     "--name",

@@ -11,7 +11,7 @@ from doorbuster.cli.season_report import folder_argument, today_option
 from doorbuster.output import say_lines
 
 
-@click.command("digest")
+@click.command("digest", short_help="Print the latest week in a few lines.")
 @folder_argument
 @today_option
 def digest(folder: Path, today: datetime | None) -> int:

@@ -16,7 +16,7 @@ today_option = click.option(
 )
 
 
-@click.command("report")
+@click.command("report", short_help="Write the page for the board.")
 @folder_argument
 @today_option
 @click.option("--pdf", is_flag=True, help="Also write season.pdf: a page for the board and an appendix.")

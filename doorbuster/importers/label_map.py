@@ -13,9 +13,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from doorbuster.errors import UsageError
+from doorbuster.importers.mapping_file import read_mapping_file
 from doorbuster.importers.results import Label
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.outcome import RequestOutcome
@@ -72,12 +71,7 @@ def read_label_map(path: Path) -> LabelMap:
 
     Raises: UsageError with every problem found.
     """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: must be YAML in UTF-8: {' '.join(str(error).split())[:200]}") from error
+    data = read_mapping_file(path)
     if not isinstance(data, dict):
         raise UsageError(f"{path}: must be a mapping with the keys {', '.join(sorted(_KEYS))}")
     problems = [

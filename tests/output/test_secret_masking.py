@@ -100,3 +100,7 @@ def test_masking_takes_time_in_proportion_to_the_text():
         started = time.process_time()
         masked(piece * 40_000)
         assert time.process_time() - started < 5, piece
+
+
+def test_the_word_digest_in_a_sentence_is_no_credential():
+    assert mask_values("Print the digest of the latest week.") == "Print the digest of the latest week."
