@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from doorbuster.cli.streams import every_option, print_tallies, stream_option
+from doorbuster.output import say
 
 
 @click.command("stream")
@@ -25,6 +26,7 @@ def command(run: Path, destinations: tuple[str, ...], every_s: float | None) -> 
              doorbuster stream reports/peak --to jsonl=figures.jsonl --every 5
     """
     from doorbuster.errors import ExitCode, UsageError
+    from doorbuster.records.schema import FILE_NAME
     from doorbuster.streaming.destination import parse_destinations
     from doorbuster.streaming.stream import DEFAULT_EVERY_S, RunStream
 
@@ -32,6 +34,8 @@ def command(run: Path, destinations: tuple[str, ...], every_s: float | None) -> 
         raise UsageError("name a receiver: --to KIND=URL, e.g. --to jsonl=figures.jsonl")
     stream = RunStream(run, parse_destinations(destinations), every_s=every_s or DEFAULT_EVERY_S)
     stream.open()
+    if not (run / FILE_NAME).exists():
+        say(f"waiting for a run in {run}; Ctrl-C ends this", error=True)
     tallies = stream.follow(is_cancelled=lambda: False)
     print_tallies(tallies)
     in_vain = any(tally.lost and not tally.delivered for tally in tallies)
