@@ -46,7 +46,7 @@ class Relay:
         self._ends |= ends
         try:
             await asyncio.gather(self._pass_on(reader, far_writer), self._pass_on(far_reader, writer))
-        except ConnectionError:
+        except OSError:  # the other end has closed, also ENOTCONN from a half-close
             pass
         finally:
             self._ends -= ends
