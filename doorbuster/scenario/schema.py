@@ -1,4 +1,4 @@
-"""The JSON Schema with which editors check and complete a scenario.
+"""The JSON Schema with which editors check and complete a scenario or another file of a strict model.
 
 It covers keys, units and patterns. Rules that involve several keys, such as shares that sum to 100 %, are
 checked by `doorbuster check` only.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic import BaseModel
+
 from doorbuster.scenario.model import Scenario
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -17,13 +19,18 @@ _NAMED = ("properties", "$defs")  # keywords whose keys are names, not keywords
 
 def scenario_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a scenario file."""
-    schema = _tidy(Scenario.model_json_schema(by_alias=True, mode="validation"))
-    return {"$schema": DRAFT, "title": "doorbuster scenario", **schema}
+    return file_schema(Scenario, "doorbuster scenario")
 
 
-def schema_text() -> str:
-    """The schema as the text of `scenarios/scenario.schema.json`."""
-    return json.dumps(scenario_schema(), indent=2, ensure_ascii=False) + "\n"
+def file_schema(model: type[BaseModel], title: str) -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a file that `model` describes."""
+    schema = _tidy(model.model_json_schema(by_alias=True, mode="validation"))
+    return {"$schema": DRAFT, "title": title, **schema}
+
+
+def schema_text(schema: dict[str, Any] | None = None) -> str:
+    """A schema as the text of its file; by default that of `scenarios/scenario.schema.json`."""
+    return json.dumps(schema or scenario_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _tidy(schema: Any) -> Any:

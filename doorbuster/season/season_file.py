@@ -6,13 +6,14 @@ read as "not tested".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from doorbuster.errors import FileProblem, ScenarioError
 from doorbuster.scenario.parsing.diagnostics import (
@@ -27,11 +28,15 @@ from doorbuster.scenario.parsing.diagnostics import Path as KeyPath
 from doorbuster.scenario.parsing.document import Document, read_document
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.value_range import ValueRange
-from doorbuster.scenario.parsing.values import Share, Text, duration, number, value_type
+from doorbuster.scenario.parsing.values import NUMBER_PATTERN, Share, Text, duration, number, value_type
+from doorbuster.scenario.schema import file_schema, schema_text
 from doorbuster.scenario.target.target import parse_currency
 
 SEASON_FILE = "season.yaml"
+SCHEMA_FILE = "season.schema.json"
 _MAX_BYTES = 1_000_000
+_HIGHEST_AMOUNT = 1e9
+_AMOUNTS = re.compile(rf"\s*({NUMBER_PATTERN})\s*(?:\.\.\s*({NUMBER_PATTERN})\s*)?")
 
 
 @value_type({"type": "string", "format": "date"})
@@ -45,53 +50,68 @@ def parse_date(raw: object) -> date:
         raise invalid("must be a day, such as 2026-11-27", got=preview(raw)) from None
 
 
-def _parse_paths(raw: object) -> tuple[str, ...]:
-    """One path or several."""
-    listed = raw if isinstance(raw, list | tuple) else [raw]
-    with all_issues("paths", raw) as issues:
-        found = [collect_issues(issues, (at,), _parse_path, path) for at, path in enumerate(listed)]
-    return tuple(path for path in found if path is not None)
-
-
-def _parse_path(raw: object) -> str:
+@value_type({"type": "string", "minLength": 1})
+def parse_path(raw: object) -> str:
+    """A path of a season."""
     if not isinstance(raw, str) or not raw.strip() or "\0" in raw:
         raise invalid("must be a path, relative to the folder of this file", got=preview(raw))
     return raw
 
 
-def _parse_amounts(raw: object) -> ValueRange:
+@value_type({"anyOf": [parse_path.schema, {"type": "array", "items": parse_path.schema}]})
+def parse_paths(raw: object) -> tuple[str, ...]:
+    """One path or several."""
+    listed = raw if isinstance(raw, list | tuple) else [raw]
+    with all_issues("paths", raw) as issues:
+        found = [collect_issues(issues, (at,), parse_path, path) for at, path in enumerate(listed)]
+    return tuple(path for path in found if path is not None)
+
+
+@value_type(
+    {
+        "anyOf": [
+            {"type": "string", "pattern": f"^{_AMOUNTS.pattern}$"},
+            {"type": "number", "exclusiveMinimum": 0, "maximum": _HIGHEST_AMOUNT},
+        ],
+        "examples": [52, "48..55"],
+    }
+)
+def parse_amounts(raw: object) -> ValueRange:
     """ "48..55" or 52: an amount with its 95 % interval."""
     if isinstance(raw, ValueRange):
         return raw
-    try:
-        low, high = (float(end) for end in (str(raw).split("..") if ".." in str(raw) else (raw, raw)))  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        low = high = 0.0
-    if isinstance(raw, bool) or not 0 < low <= high < 1e9:
+    found = _AMOUNTS.fullmatch(str(raw))
+    low, high = (float(found[1]), float(found[2] or found[1])) if found else (0.0, 0.0)
+    if isinstance(raw, bool) or not 0 < low <= high <= _HIGHEST_AMOUNT:
         raise invalid(
             'must be an amount or a range of amounts above 0, such as 52 or "48..55"', got=preview(raw)
         )
     return ValueRange(low, high)
 
 
-Paths = Annotated[tuple[str, ...], BeforeValidator(_parse_paths)]
-OnePath = Annotated[str, BeforeValidator(_parse_path)]
+Paths = Annotated[tuple[str, ...], parse_paths]
+OnePath = Annotated[str, parse_path]
 
 
 class SeasonLimits(StrictModel):
     """What each indicator must meet."""
 
-    can_browse: Share = Field(default=0.99, description="Least share of customers who could browse.")
-    can_order: Share = Field(default=0.98, description="Least share of those who wanted to order and could.")
+    can_browse: Share = Field(
+        default=0.99, description="Least share of customers who could browse. Default: 99 %."
+    )
+    can_order: Share = Field(
+        default=0.98, description="Least share of those who wanted to order and could. Default: 98 %."
+    )
     buying_p95_s: Annotated[float, duration(zero=False)] = Field(
-        default=3.0, description="Highest p95 of the response times of the buying journey."
+        default=3.0, description="Highest p95 of the response times of the buying journey. Default: 3s."
     )
     headroom: Annotated[float, number(0.1, 100)] = Field(
-        default=1.0, description="Least capacity over the forecast demand of the busiest hour."
+        default=1.0, description="Least capacity over the forecast demand of the busiest hour. Default: 1."
     )
     revenue_at_risk: Annotated[float, number(0, 1e9)] = Field(
         default=0.0,
-        description="Highest expected loss per minute of the busiest hour; 0: a thousandth of its revenue.",
+        description="Highest expected loss per minute of the busiest hour. Default, and 0: a thousandth of "
+        "its revenue.",
     )
 
 
@@ -117,10 +137,12 @@ class Season(StrictModel):
     runs: Paths = Field(default=(), description="Folders that hold runs, at any depth.")
     capacity: Paths = Field(default=(), description="Folders that hold capacity searches, at any depth.")
     history: OnePath | None = Field(default=None, description="History file, for searches of other machines.")
-    order_value: Annotated[ValueRange | None, BeforeValidator(_parse_amounts)] = Field(
+    order_value: Annotated[ValueRange, parse_amounts] | None = Field(
         default=None, description="Mean order, or its 95 % interval. Default: measured in the latest run."
     )
-    currency: Annotated[str, parse_currency] = Field(default="GBP", description="Currency of `order_value`.")
+    currency: Annotated[str, parse_currency] = Field(
+        default="GBP", description="Currency of `order_value`. Default: GBP."
+    )
     limits: SeasonLimits = Field(default=SeasonLimits(), description="What each indicator must meet.")
     what_if: SeasonWhatIf = Field(default=SeasonWhatIf(), description="Answers to what-if questions.")
 
@@ -135,6 +157,11 @@ class SeasonFolder:
     def path(self, relative: str) -> Path:
         """A path of the file."""
         return self.file.parent / relative
+
+
+def season_schema_text() -> str:
+    """The text of docs/reference/season.schema.json, with which editors check and complete season.yaml."""
+    return schema_text(file_schema(Season, "doorbuster season"))
 
 
 def read_season(path: Path) -> SeasonFolder:

@@ -19,7 +19,7 @@ from doorbuster.forecast.write_forecast import MEDIAN_FILE, WORSE_FILE, write_fo
 from doorbuster.report.write import write_files
 from doorbuster.scenario import Scenario
 from doorbuster.season.builtin_history import SENTENCE, builtin_history
-from doorbuster.season.season_file import SEASON_FILE
+from doorbuster.season.season_file import SCHEMA_FILE, SEASON_FILE, season_schema_text
 
 HISTORY_FILE = Path("history") / "orders.csv"
 
@@ -61,13 +61,14 @@ def start_season(
     write_forecast(found, folder / "forecast", base)
     for name in ("runs", "capacity"):
         (folder / name).mkdir(exist_ok=True)
-    write_files(folder, {SEASON_FILE: season_text(found, sentence)})
+    write_files(folder, {SEASON_FILE: season_text(found, sentence), SCHEMA_FILE: season_schema_text()})
     return found, sentence
 
 
 def season_text(found: ForecastResult, sentence: str) -> str:
     """The text of season.yaml."""
     return f"""\
+# yaml-language-server: $schema={SCHEMA_FILE}
 # {"".join(letter if letter.isprintable() else " " for letter in sentence)}
 title: "Peak of {day_name(found.peak_day)}"
 peak_date: {found.peak_date}
