@@ -17,6 +17,7 @@ NOT_LOCUST := --ignore-glob='tests/load/test_*'
 export PYTHONDONTWRITEBYTECODE =
 test: export DOORBUSTER_SKIPPED = $(SKIPPED)
 
+.DELETE_ON_ERROR:
 .PHONY: help demo season-demo test check format sample fuzz truth shops faults bench wheel clean
 
 help: ## List the targets
@@ -38,14 +39,21 @@ demo: $(READY) ## Run the M&S Christmas sale of 2004 in about 90 seconds
 ORDERS ?= $(wildcard ../shared/data/uci_hourly_orders.csv)
 SEASON ?= reports/season-demo
 
-season-demo: $(READY) ## Build a season on the embedded shop in about ten minutes: forecast, run, capacity, page
+# Stages that are done are not repeated: after an interruption, the same command goes on.
+season-demo: $(SEASON)/capacity/first/capacity.json ## Build a season on the embedded shop in about ten minutes: forecast, run, capacity, page
+	$(BIN)/doorbuster season report $(SEASON)
+
+$(SEASON)/season.yaml: | $(READY)
 	$(BIN)/doorbuster season init $(SEASON) $(if $(ORDERS),--history $(ORDERS) --growth 9700%..9900% --conversion 6%..12%)
-	@# A shop that fails its thresholds (99) is a result, not an error.
+
+# A shop that fails its thresholds (99) is a result, not an error, and so is an inconclusive one (96).
+$(SEASON)/runs/first/summary.json: | $(SEASON)/season.yaml
 	@$(BIN)/doorbuster run $(SEASON)/forecast/peak-median.yaml --profile in-house-2004 --out $(SEASON)/runs/first; \
 	  code=$$?; [ $$code -eq 0 ] || [ $$code -eq 99 ] || [ $$code -eq 96 ] || exit $$code
+
+$(SEASON)/capacity/first/capacity.json: | $(SEASON)/runs/first/summary.json
 	@$(BIN)/doorbuster capacity $(SEASON)/forecast/peak-median.yaml --profile in-house-2004 --warmup 4s --budget 6m \
 	  --start-rate "6 customers/s" --out $(SEASON)/capacity/first; code=$$?; [ $$code -eq 0 ] || [ $$code -eq 96 ] || exit $$code
-	$(BIN)/doorbuster season report $(SEASON)
 
 test: $(READY) ## Run the tests in three groups: parallel, time measurements, Locust; the last line lists what was skipped
 	@: > $(SKIPPED)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
+from time import monotonic
 from typing import Self
 
 from doorbuster.errors import TargetError
@@ -64,6 +65,7 @@ def start_shop(settings: ShopSettings, log: Path) -> ShopProcess:
     with contextlib.suppress(BrokenPipeError):  # it ended already: its log says why
         process.stdin.write(settings.to_json().encode())
         process.stdin.flush()
+    started_s = monotonic()
     too_slow = Timer(START_LIMIT_S, process.kill)
     too_slow.start()
     try:
@@ -73,7 +75,10 @@ def start_shop(settings: ShopSettings, log: Path) -> ShopProcess:
     if not line:
         process.kill()
         process.communicate()
-        last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it printed nothing"]
+        silent = "it printed nothing"
+        if monotonic() - started_s >= START_LIMIT_S:
+            silent = f"it was not ready after {START_LIMIT_S:.0f} s, as on an overloaded machine"
+        last = log.read_text(errors="replace").strip().splitlines()[-1:] or [silent]
         raise TargetError(f"the embedded shop did not start: {last[0]}; its log is {log}")
     announced = json.loads(line)
     return ShopProcess(announced["url"], announced["merchants"], announced["metrics"], process)

@@ -1,8 +1,4 @@
-"""An OpenAPI document: its operations with references resolved, its server and its security schemes.
-
-References inside the document are followed; those to other files are refused, because a bundled document is
-one command away in every tool.
-"""
+"""An OpenAPI document: its operations with references resolved, its server and its security schemes."""
 
 from __future__ import annotations
 
@@ -10,15 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit
-
-import yaml
+from urllib.parse import urljoin, urlsplit
 
 from doorbuster.errors import FileProblem, UsageError, problem_lines
+from doorbuster.storefronts.openapi.api_files import ApiFiles
 
-MAX_DOCUMENT_BYTES = 32 << 20
 METHODS = ("get", "put", "post", "delete", "patch")
-_MAX_REFERENCES = 50  # one after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +30,11 @@ class ApiOperation:
 class ApiDocument:
     """A document that has been read. `origin` and `base_path` are those of its first server."""
 
-    def __init__(self, data: Mapping[str, Any], file: str, url: str) -> None:
-        self._data, self._file = data, file
+    def __init__(self, files: ApiFiles, data: Mapping[str, Any], url: str) -> None:
+        self._data, self.resolve = data, files.resolve
         place = urlsplit(url)
         self.origin = f"{place.scheme}://{place.netloc.lower()}"
         self.base_path = place.path.rstrip("/")
-
-    def resolve(self, value: Any) -> Any:
-        """A value with its own reference followed; 3.1 allows keys beside a reference.
-
-        Raises: UsageError for a reference that leads nowhere or to another file.
-        """
-        for _ in range(_MAX_REFERENCES):
-            if not isinstance(value, Mapping) or not isinstance(value.get("$ref"), str):
-                return value
-            beside = {key: inner for key, inner in value.items() if key != "$ref"}
-            found = self._at(value["$ref"])
-            value = {**found, **beside} if isinstance(found, Mapping) else found
-        raise UsageError(f"{self._file}: its references go round in a circle; repair the document")
 
     def operations(self) -> Iterator[ApiOperation]:
         paths = self._data.get("paths")
@@ -96,51 +76,23 @@ class ApiDocument:
             tuple(str(name) for row in _rows(security)[:1] if isinstance(row, Mapping) for name in row),
         )
 
-    def _at(self, reference: str) -> Any:
-        if not reference.startswith("#/"):
-            raise UsageError(
-                f"{self._file}: refers to another file, {reference[:100]}; bundle the document first, e.g. "
-                "with redocly bundle"
-            )
-        found: Any = self._data
-        for part in reference[2:].split("/"):
-            key = unquote(part).replace("~1", "/").replace("~0", "~")
-            found = found.get(key) if isinstance(found, Mapping) else None
-            if found is None:
-                raise UsageError(f"{self._file}: {reference[:100]} leads nowhere; repair the document")
-        return found
-
 
 def _rows(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list) else []
 
 
 def read_openapi(path: Path, url: str | None = None) -> ApiDocument:
-    """The document in a YAML or JSON file.
+    """The document in a YAML or JSON file, with the files in its folder that it refers to.
 
     Args: url: of the server, instead of that of the document; it completes a relative one.
     Raises: UsageError for what is no OpenAPI 3 document, or has no server or operation.
     """
-    try:
-        raw = path.read_bytes()
-        if len(raw) > MAX_DOCUMENT_BYTES:
-            raise UsageError(
-                f"{path}: is larger than {MAX_DOCUMENT_BYTES >> 20} MB; this is no API description"
-            )
-        data = yaml.safe_load(raw)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise UsageError(f"{place}: is neither YAML nor JSON: {error.problem}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path}: is neither YAML nor JSON: {' '.join(str(error).split())[:160]}") from error
-    return _checked(data, path, url)
+    files = ApiFiles(path)
+    return _checked(files, files.data, url)
 
 
-def _checked(data: Any, path: Path, url: str | None) -> ApiDocument:
-    file = str(path)
+def _checked(files: ApiFiles, data: Any, url: str | None) -> ApiDocument:
+    file = str(files.path)
     if not isinstance(data, Mapping) or not ({"openapi", "swagger"} & set(data)):
         raise UsageError(f"{file}:1:1: is not an OpenAPI document: it has no key openapi")
     version = str(data.get("openapi") or data.get("swagger"))
@@ -166,7 +118,7 @@ def _checked(data: Any, path: Path, url: str | None) -> ApiDocument:
         problems.append(FileProblem(file, 1, 1, "paths", "has no operation, so there is nothing to draft"))
     if problems:
         raise UsageError(problem_lines(problems))
-    return ApiDocument(data, file, server)
+    return ApiDocument(files, data, server)
 
 
 def _server_url(data: Mapping[str, Any]) -> str:

@@ -178,7 +178,7 @@ def test_a_document_that_cannot_be_used_is_refused(changes, message, tmp_path):
         ("hello", "api.yaml:1:1: is not an OpenAPI document: it has no key openapi"),
         (
             SHOP.replace('"#/components/parameters/Category"', '"other.yaml#/x"'),
-            "refers to another file, other.yaml#/x",
+            "refers to other.yaml#/x, but there is no such file",
         ),
         (
             SHOP.replace("/parameters/Category", "/parameters/Lost"),
@@ -194,6 +194,110 @@ def test_a_broken_document_writes_nothing(text, message, tmp_path):
         assert not (tmp_path / "out").exists()
     else:
         assert code == 0
+
+
+def split(tmp_path, **changes):
+    """The embedded shop's description in files of four folders, as editors of large descriptions write it."""
+    document = yaml.safe_load(SHOP)
+    files = {"paths/products.json": {}, "common/models.yaml": {}, "common/parameters.yml": {}}
+    for name, item in document["paths"].items():
+        key = name.strip("/").replace("/", "-").replace("{", "").replace("}", "")
+        files[f"paths/{key}.yaml"] = item
+        document["paths"][name] = {"$ref": f"./paths/{key}.yaml"}
+    for name, model in document["components"]["schemas"].items():
+        files["common/models.yaml"][name] = model
+    files["common/parameters.yml"]["all"] = list(document["components"].get("parameters", {}).values())
+    names = list(document["components"].get("parameters", {}))
+    del document["components"]["schemas"], document["components"]["parameters"]
+
+    def moved(value, up):
+        if isinstance(value, list):
+            return [moved(one, up) for one in value]
+        if not isinstance(value, dict):
+            return value
+        reference = value.get("$ref", "")
+        if reference.startswith("#/components/schemas/"):
+            return {"$ref": f"{up}models.yaml#/{reference.rpartition('/')[2]}"}
+        if reference.startswith("#/components/parameters/"):
+            return {"$ref": f"{up}parameters.yml#/all/{names.index(reference.rpartition('/')[2])}"}
+        if reference.startswith("#/") and up != "common/":
+            return {"$ref": f"../api.yaml{reference}"}
+        return {key: moved(one, up) for key, one in value.items()}
+
+    for name, content in {**files, **changes}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        up = "" if name.startswith("common/") else "../common/"
+        text = (
+            content if isinstance(content, str) else json.dumps(moved(content, up), indent="\t", default=str)
+        )
+        (tmp_path / name).write_text(text)
+    return yaml.safe_dump(moved(document, "common/"), sort_keys=False)
+
+
+def test_a_description_in_several_files_gives_the_driver_of_one(tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "several").mkdir()
+    assert drafted(tmp_path / "one", SHOP)[0] == 0
+    code, output = drafted(tmp_path / "several", split(tmp_path / "several"))
+    assert code == 0, output
+    first, second = ((tmp_path / one / "out/locustfiles/_mine.py").read_text() for one in ("one", "several"))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("https://example.com/x.yaml#/a", "which is not read from elsewhere; bundle the document first"),
+        ("//example.com/x.yaml", "which is not read from elsewhere"),
+        ("file:///etc/hostname", "which is not read from elsewhere"),
+        ("../outside.yaml#/a", "outside.yaml#/a, outside "),
+        ("/etc/hostname", "refers to /etc/hostname, outside "),
+        ("link.yaml#/a", ", outside "),
+        ("%2e%2e/outside.yaml", ", outside "),
+        ("gone.yaml", "refers to gone.yaml, but there is no such file; repair the document"),
+        ("deep", "refers to deep, but there is no such file"),
+        ("a\0b.yaml", "which is no path"),
+        ("broken.yaml#/a", "broken.yaml:1:6: is neither YAML nor JSON"),
+        ("bomb.yaml#/a", "bomb.yaml: its YAML aliases expand to too much"),
+        ("self.yaml#/a", "self.yaml: its YAML aliases expand to too much"),
+        ("round.yaml#/a", "its references go round in a circle"),
+        ("good.yaml#/list/7", "good.yaml#/list/7 leads nowhere"),
+        ("good.yaml#nowhere", "good.yaml#nowhere leads nowhere"),
+        ("http://[", "which is not read from elsewhere"),
+    ],
+)
+def test_references_stay_in_the_folder_and_end(reference, message, tmp_path):
+    folder = tmp_path / "api"
+    (folder / "deep").mkdir(parents=True)
+    (tmp_path / "outside.yaml").write_text("a: {name: x, in: query}")
+    (folder / "link.yaml").symlink_to(tmp_path / "outside.yaml")
+    (folder / "broken.yaml").write_text("a: [3")
+    (folder / "good.yaml").write_text("list: []")
+    (folder / "round.yaml").write_text("a: {$ref: 'api.yaml#/x-round'}")
+    (folder / "self.yaml").write_text("a: &a {b: *a}")
+    levels = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    (folder / "bomb.yaml").write_text("\n".join(["a0: &a0 [x]", *levels, "a: *a11"]))
+    document = yaml.safe_load(SHOP)
+    document["components"]["parameters"]["Category"] = {"$ref": reference}
+    document["x-round"] = {"$ref": "round.yaml#/a"}
+    code, output = drafted(folder, yaml.safe_dump(document, sort_keys=False))
+    assert (code, message in output) == (2, True), output
+    assert not (folder / "out").exists()
+
+
+def test_references_lead_to_anchors_numbers_and_the_first_file(tmp_path):
+    document = yaml.safe_load(SHOP)
+    document["components"]["parameters"]["Category"] = {"$ref": "more/one.json#here"}
+    document["x-name"] = {
+        "name": "category",
+        "in": "path",
+        "required": True,
+        "example": "from-the-first-file",
+    }
+    (tmp_path / "more").mkdir()
+    text = '{"x": [{"$anchor": "here", "$ref": "#/y/200"}], "y": {"200": {"$ref": "../api.yaml#/x-name"}}}'
+    (tmp_path / "more" / "one.json").write_text(text)
+    assert drafted(tmp_path, yaml.safe_dump(document, sort_keys=False))[0] == 0
 
 
 def test_a_relative_server_is_completed_by_the_url(tmp_path):
