@@ -52,7 +52,7 @@ class DemandModel:
 
 
 def step_of(kind: str) -> str:
-    """The step that a kind of page is in a scenario; empty for what is no page."""
+    """The step that a kind of page is in a scenario; empty for what is not a page."""
     if kind in (IGNORE, ROBOTS):
         return ""
     return OTHER_STEP if kind == OTHER else kind

@@ -58,7 +58,7 @@ def check_clock(result: PieceResult, before: tuple[float, int] | None, *, unsort
         wrong_s = result.first_s if result.first_s < FIRST_TIME_S else result.last_s
         raise UsageError(
             f"{path}: has the time {_clock(wrong_s)}, when no log of a shop was written; the server's clock "
-            "was wrong, or the column is no time"
+            "was wrong, or the column is not a time"
         )
     if unsorted:
         return

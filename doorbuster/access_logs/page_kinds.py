@@ -1,6 +1,6 @@
 """What kind of page an address is: by the words in it, by its method, and by how visitors move between pages.
 
-Static files and requests that scripts of a page send are no pages.
+Static files and requests that scripts of a page send are not pages.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def kind_by_words(method: str, template: str, route: str) -> PageKind:
 
 
 def _words(part: str) -> set[str]:
-    """The words of a part of an address, and the whole part, in small letters; none of a variable one."""
+    """The words of a part of an address, and the whole part, in lower case; none of a variable one."""
     return (
         set()
         if part == VARIABLE

@@ -40,7 +40,7 @@ class SampledRequest(NamedTuple):
 
 
 def split_request(request: bytes) -> tuple[str, str, str]:
-    """Method, path and query of b"GET /path?query HTTP/1.1"; empty texts for what is no request."""
+    """Method, path and query of b"GET /path?query HTTP/1.1"; empty texts for what is not a request."""
     text = request.decode("utf-8", "replace")
     method, _, rest = text.partition(" ")
     target = rest.partition(" HTTP/")[0]

@@ -74,7 +74,7 @@ def read_logs(
     """Read all files.
 
     Args: on_progress: called with the bytes read since the last call.
-    Raises: UsageError for a file that is no usable access log; says where and why.
+    Raises: UsageError for a file that is not a usable access log; says where and why.
     """
     try:
         return _read_logs(files, options, on_progress)

@@ -67,7 +67,9 @@ class BrowserProbes:
         executable = find_chromium()
         if executable is None:
             named = os.environ.get(EXECUTABLE_VARIABLE)
-            which = f"{EXECUTABLE_VARIABLE}={named} is no program" if named else f"none of {', '.join(NAMES)}"
+            which = (
+                f"{EXECUTABLE_VARIABLE}={named} is not a program" if named else f"none of {', '.join(NAMES)}"
+            )
             way_out = f"install one, or set {EXECUTABLE_VARIABLE}"
             probes.problems.append(f"no Chromium was found ({which}); {way_out}")
             return probes

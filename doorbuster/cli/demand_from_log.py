@@ -92,7 +92,9 @@ def from_log(files: tuple[Path, ...], name: str, replace: bool, **reading: Any) 
     from doorbuster.scenario import read_scenario
 
     if not _NAME.fullmatch(name):
-        raise UsageError(f"--name: must be small letters, digits, - and _, e.g. last-christmas (got {name})")
+        raise UsageError(
+            f"--name: must be lower-case letters, digits, - and _, e.g. last-christmas (got {name})"
+        )
     scenario, folder = Path("scenarios") / f"{name}.yaml", Path("reports") / f"{name}-demand"
     if scenario.exists() and not replace:
         raise UsageError(f"{scenario}: exists; choose another --name, or add --replace")

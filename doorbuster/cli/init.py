@@ -197,7 +197,7 @@ def _recorded(har: Path) -> RecordedVisit:
 def _described(openapi: Path, url: str | None) -> RecordedVisit:
     """The visit that an API's description implies.
 
-    Raises: UsageError if it is no description that can be used.
+    Raises: UsageError if it is not a description that can be used.
     """
     from doorbuster.storefronts.openapi.described_visit import described_visit
     from doorbuster.storefronts.openapi.document import read_openapi

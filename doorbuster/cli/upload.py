@@ -27,7 +27,7 @@ def command(run: Path, destination: str) -> int:
 
     folder = run.parent if run.name == "run.sqlite" else run
     if not folder.is_dir():
-        raise UsageError(f"{run} is no run folder")
+        raise UsageError(f"{run} is not a run folder")
     place = open_destination(destination)
     count = upload_run(folder, place, say=lambda text: say(text, error=True))
     say(f"uploaded {count} files to {place.shown}")

@@ -117,7 +117,7 @@ def keep_newest(store: Path, name: str, keep: int) -> int:
 
 
 def check_name(name: str) -> None:
-    """Raises: UsageError for a name that is no plain folder name."""
+    """Raises: UsageError for a name that is not a plain folder name."""
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"the name of a baseline must consist of letters, digits, '.', '_' and '-' (got {name!r})"

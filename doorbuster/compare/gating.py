@@ -120,7 +120,7 @@ def _why_not(text: str, key: str, measured: Mapping[str, RunMetric]) -> str:
 
 
 def _can_gate(threshold: Threshold) -> bool:
-    """Whether the metric is one of the shop, more or less of it is better, and it is no extreme."""
+    """Whether the metric is one of the shop, more or less of it is better, and it is not an extreme."""
     definition = find_metric(threshold.metric)
     if definition is None or definition.of_generator or threshold.aggregation in ("min", "max"):
         return False

@@ -197,10 +197,10 @@ def _highest_days(demand: DailyDemand, month: np.datetime64, rng: np.random.Gene
 
 
 def levels(demand: DailyDemand) -> tuple[Counts, Counts]:
-    """ln level of each day, shape (n,), and the residuals of the days that are no campaign.
+    """ln level of each day, shape (n,), and the residuals of the days that are not campaigns.
 
     level = running median of a week + weekday effect. A campaign day, which stands far above that, is its own
-    level: it is no chance. Medians follow a step, such as the first day of a sale, at once. The residuals are
+    level, not chance. Medians follow a step, such as the first day of a sale, at once. The residuals are
     enlarged because the median contains the day itself.
     """
     logs = np.log(demand.counts)

@@ -100,7 +100,7 @@ def _in_unit(
         return one.values / most
     if one.values.max() > 1.0:
         return NoData(
-            f"{threshold.metric} is no share, since it reached {one.values.max():.4g}; state its limit: "
+            f"{threshold.metric} is not a share, since it reached {one.values.max():.4g}; state its limit: "
             f"observe: {{limits: {{{one.name}: ...}}}}"
         )
     return one.values

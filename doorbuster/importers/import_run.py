@@ -96,7 +96,7 @@ def _read(file: InputFile, form: Format, builder: RunBuilder, options: ImportOpt
 
 
 def _check_complete(folder: Path) -> None:
-    """Raises: RecordError if the run file has refused a row; a run with some rows is no import."""
+    """Raises: RecordError if the run file has refused a row; a run with some rows is not an import."""
     with Run.open(folder) as run:
         refused = [event.text for event in run.events() if event.kind == ROW_REFUSED]
     if refused:

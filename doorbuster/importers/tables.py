@@ -133,7 +133,7 @@ def table_blocks(
     Args:
         names: of the columns; None when the first row holds them.
         skip: receives rows of another width.
-    Raises: UsageError when the text is no table.
+    Raises: UsageError when the text is not a table.
     """
     csv.field_size_limit(MAX_FIELD)
     line = 1

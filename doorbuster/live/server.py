@@ -22,7 +22,7 @@ from doorbuster.live.request_guard import RequestOrigin, refusal
 from doorbuster.live.snapshot import Snapshot
 
 ADDRESS = "127.0.0.1"
-NOTHING = "default-src 'none'"  # policy of answers that are no page
+NOTHING = "default-src 'none'"  # policy of answers other than pages
 MAX_CONNECTIONS = 64
 SEND_LIMIT_S = 10.0  # for a client that does not read
 BEAT_S = 5.0  # a comment on a silent stream, which shows whether the client is still there
@@ -111,7 +111,7 @@ class LiveHTTPServer(ThreadingHTTPServer):
             self._room.release()
 
     def handle_error(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
-        """A client that leaves in the middle of an answer is no error."""
+        """A client that leaves in the middle of an answer is not an error."""
 
 
 class LivePageHandler(BaseHTTPRequestHandler):

@@ -54,7 +54,7 @@ _VALUES = {
 _REST_OF_LINE = re.compile(r"[^\r\n\"']+")
 _WHOLE_LINE = frozenset({"cookie", "authorization", "proxy-authorization"})
 _PLAIN = frozenset({"bearer", "basic", "null", "none", "true", "false", MASK})
-# A digest is followed by name=value pairs (RFC 7616); "the digest of a week" is no credential.
+# A digest is followed by name=value pairs (RFC 7616); "the digest of a week" is not a credential.
 _SCHEME = re.compile(r"\b(Bearer|Basic|Digest(?=\s+[\w-]+=))\s+[\w.~+/=-]+", re.IGNORECASE)
 _JWT = re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
 _USER_INFORMATION = re.compile(r"(?<=://)[^\s/@?#\"'<>]{1,300}@")

@@ -28,7 +28,7 @@ _PAGE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 @value_type({"type": "string", "pattern": f"^{_PAGE_NAME.pattern}$"})
 def _parse_page_name(raw: object) -> str:
     if not isinstance(raw, str) or not _PAGE_NAME.fullmatch(raw):
-        rule = "must have small letters, digits, - and _, beginning with a letter"
+        rule = "must have lower-case letters, digits, - and _, beginning with a letter"
         raise invalid(rule, got=preview(raw), way_out="write a name such as product")
     return raw
 

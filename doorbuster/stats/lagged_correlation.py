@@ -1,7 +1,7 @@
 """How well one series of seconds tracks another that follows it: rank correlation at the best lag.
 
 Neighbouring seconds are alike, so n seconds are worth fewer independent ones; the p value counts those, and
-pays for every lag that was tried. A correlation is no cause: whatever grows with the load tracks the latency.
+pays for every lag that was tried. Correlation is not cause: whatever grows with the load tracks the latency.
 
 Source: Pyper and Peterman (1998), "Comparison of methods to account for autocorrelation in correlation
 analyses of fish data", Canadian Journal of Fisheries and Aquatic Sciences 55, equation 1.

@@ -313,7 +313,7 @@ class Storefront:
     def missing_steps(cls, steps: Sequence[str]) -> tuple[str, ...]:
         """The steps among `steps` that this driver lacks; empty when it can do all of them.
 
-        What every driver has, such as `fetch`, is no step.
+        What every driver has, such as `fetch`, is not a step.
         """
         return tuple(
             step for step in steps if hasattr(Storefront, step) or not callable(getattr(cls, step, None))

@@ -148,7 +148,7 @@ def _jsonl(value: str) -> Callable[[], Output]:
     if path.is_dir():
         raise _Wrong("is a folder; name a file")
     if path.exists() and not path.is_file():
-        raise _Wrong("is no regular file; name one, and follow it with tail -f")
+        raise _Wrong("is not a regular file; name one, and follow it with tail -f")
     return lambda: JsonLines(path)
 
 

@@ -234,7 +234,7 @@ def test_a_wrong_mapping_is_refused_with_every_problem(text, messages, run, tmp_
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--name", "Last Year"], "--name: must be small letters"),
+        (["--name", "Last Year"], "--name: must be lower-case letters"),
         (["--gap", "soon"], "--gap soon:"),
         (["--gap", "0s"], "--gap must be 1 s to"),
         (["--zone", "Mars"], "'Mars' is not a time zone"),

@@ -20,7 +20,7 @@ def test_without_a_browser_the_problem_is_stated(tmp_path, monkeypatch):
     probes = started(tmp_path, "http://127.0.0.1:1")
     (problem,) = probes.problems
     assert problem == (
-        f"no Chromium was found (DOORBUSTER_CHROMIUM={tmp_path}/no-browser is no program); "
+        f"no Chromium was found (DOORBUSTER_CHROMIUM={tmp_path}/no-browser is not a program); "
         "install one, or set DOORBUSTER_CHROMIUM"
     )
     assert probes.finish(complete=True).visits == ()

@@ -82,7 +82,8 @@ def test_without_chromium_the_run_goes_on_and_the_threshold_is_inconclusive(tmp_
     monkeypatch.setenv("DOORBUSTER_CHROMIUM", "/no/such/browser")
     done = subprocess.run(command(tmp_path, "replatformed"), capture_output=True, text=True, timeout=180)
     assert done.returncode == 96
-    assert "note: browsers: no Chromium was found (DOORBUSTER_CHROMIUM=/no/such/browser is no program)" in (
-        done.stderr
+    assert (
+        "note: browsers: no Chromium was found (DOORBUSTER_CHROMIUM=/no/such/browser is not a program)"
+        in (done.stderr)
     )
     assert "No browser probe recorded a visit: no Chromium was found" in done.stdout

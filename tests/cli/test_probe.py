@@ -219,9 +219,7 @@ def test_a_step_written_with_capital_letters_is_named(doorbuster, tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(CHANNEL_CLASSES.partition("class App")[0], encoding="utf-8")
     done = doorbuster("probe", "--locustfile", path)
-    assert (
-        "the driver has addToBasket; steps are written in small letters with _: add_to_basket" in done.stdout
-    )
+    assert "the driver has addToBasket; steps are written in lower case with _: add_to_basket" in done.stdout
 
 
 def test_two_drivers_of_one_name_that_do_not_lead_to_each_other_are_refused(doorbuster, tmp_path):
@@ -237,7 +235,7 @@ def test_a_name_that_no_scenario_could_use_is_refused(doorbuster, tmp_path):
     path.write_text(CHANNEL_CLASSES.replace("my-shop", "MyShop"), encoding="utf-8")
     done = doorbuster("probe", "--locustfile", path)
     assert done.returncode == 2
-    assert "needs a name of small letters, digits, - and _" in done.stderr
+    assert "needs a name of lower-case letters, digits, - and _" in done.stderr
 
 
 RULES = """

@@ -79,7 +79,7 @@ def test_a_percentage_without_a_limit_needs_a_share():
     found = result("connections", "max<90%", RAMP)
 
     assert found.status == "inconclusive"
-    assert "is no share, since it reached 60; state its limit" in found.sentence
+    assert "is not a share, since it reached 60; state its limit" in found.sentence
 
 
 def test_a_duration_needs_a_name_with_its_unit():

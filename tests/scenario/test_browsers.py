@@ -49,7 +49,7 @@ def test_the_embedded_shop_has_a_journey_up_to_the_checkout():
         ("{journey: [{page: home}]}", "browsers.journey[0]", 'needs "open" or "click"'),
         ("{journey: [{page: home, open: home}]}", "browsers.journey[0].open", "must be a path of the shop"),
         ('{journey: [{page: home, open: "//evil.example"}]}', "browsers.journey[0].open", "must be a path"),
-        ("{journey: [{page: Home, open: /}]}", "browsers.journey[0].page", "must have small letters"),
+        ("{journey: [{page: Home, open: /}]}", "browsers.journey[0].page", "must have lower-case letters"),
         ("{journey: [{page: home, click: a}]}", "browsers.journey[0].click", "has nothing to click on"),
         ("{journey: [{page: a, open: /}, {page: a, open: /}]}", "browsers.journey[1].page", "is the name of"),
         ("{journey: [{page: a, open: /, fill: {x: y}}]}", "browsers.journey[0].fill", "has no effect"),

@@ -15,7 +15,7 @@ channels:
   web: {share: 50%, merchant: north, journeys: {browse: 1}}
   app: {share: 50%, merchant: south, journeys: {browse: 1}}
 """
-ROOMS = "must be a list of 2 to 8 different names of small letters, digits and -, such as [north, south]"
+ROOMS = "must be a list of 2 to 8 different names of lower-case letters, digits and -, such as [north, south]"
 
 
 def problem(old: str, new: str) -> str:

@@ -46,7 +46,7 @@ WRONG = [
     ("description: self-service", "title: x # ", ["channels.kiosk is not a known channel"]),
     ("    patience: none\n", "", ["channels.kiosk needs patience"]),
     ("  web: {share", "  web: {description: x, share", ["channels.web.description is only for a channel"]),
-    ("kiosk", "Kiosk", ["channels.Kiosk must be a name of small letters"]),
+    ("kiosk", "Kiosk", ["channels.Kiosk must be a name of lower-case letters"]),
     ("kiosk_order", "buy", ["journeys.buy is a built-in journey"]),
     ("kiosk_order: 2", "kiosk_ordr: 2", ["kiosk_ordr is not a known journey", "kiosk_order"]),
     ("loyalty_card: 1", "lambda: 1", ["steps.lambda must be a name"]),

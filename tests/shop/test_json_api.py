@@ -158,7 +158,7 @@ def test_a_malformed_channel_is_refused(visit, profile):
         (problem,) = (await refused.json())["problems"]
         assert problem == {
             "field": "X-Channel",
-            "rule": "must be a name of small letters, digits and _, such as web",
+            "rule": "must be a name of lower-case letters, digits and _, such as web",
         }
         assert (await visitor.document("/ledger/orders"))["orders"] == []
 

@@ -35,7 +35,7 @@ def test_every_kind_is_read():
         ("kafka=x", "choose from prometheus, prometheus-native, metrics, otlp, influxdb, statsd,"),
         ("jsonl=", "names no receiver; write jsonl=figures.jsonl"),
         ("jsonl=.", "is a folder; name a file"),
-        ("jsonl=/dev/null", "is no regular file"),
+        ("jsonl=/dev/null", "is not a regular file"),
         ("prometheus=127.0.0.1:9090", "must be an http:// or https:// URL"),
         ("prometheus=http://127.0.0.1:9090", "must name the path for remote write"),
         ("prometheus=http://127.0.0.1:99999/w", "must be an http:// or https:// URL"),

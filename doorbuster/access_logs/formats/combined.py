@@ -129,7 +129,7 @@ class CombinedLog:
 
 
 def detect_combined(head: bytes) -> CombinedLog | None:
-    """The layout of a log that begins like this; None if it is no combined log."""
+    """The layout of a log that begins like this; None if it is not a combined log."""
     lines = [line for line in head.split(b"\n")[:_SAMPLE_LINES] if line.strip()]
     if head[-1:] != b"\n" and len(lines) > 1:
         lines = lines[:-1]  # it may be cut off by the end of the sample

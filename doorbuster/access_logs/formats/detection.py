@@ -29,7 +29,7 @@ def detect_log(
     """The format of a log file.
 
     Args: fields, form, delimiter: of the mapping file, for JSON lines and tables. zone: of times without one.
-    Raises: UsageError for a file that is no access log, or whose times have no zone.
+    Raises: UsageError for a file that is not an access log, or whose times have no zone.
     """
     with InputFile(path) as file:
         head = file.head

@@ -1,7 +1,7 @@
 """Logs of one JSON object per line: nginx, Cloudflare, Fastly, Caddy, Traefik, Envoy, or with other names.
 
 A prefix before the object, as syslog and container logs write it, is passed over. Lines of other objects,
-such as Caddy's messages, are no requests.
+such as Caddy's messages, are not requests.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class JsonLinesLog(NamedFieldsLog):
 
 
 def detect_json(head: bytes, fields: NamedFields | None, read_time: StampReader) -> JsonLinesLog | None:
-    """The format of a log that begins like this; None if it is no JSON lines.
+    """The format of a log that begins like this; None if it is not JSON lines.
 
     Args: fields: names that the user gives.
     Raises: KeyError: with the names found, if they do not tell what is what.

@@ -37,7 +37,7 @@ class StampReader:
         self._hours: dict[str, float] = {}
 
     def __call__(self, value: object) -> float:
-        """Unix seconds. Raises: ZoneUnknownError, or another ValueError for what is no time."""
+        """Unix seconds. Raises: ZoneUnknownError, or another ValueError for what is not a time."""
         if isinstance(value, int | float):
             return float(unix_s(np.array([value], np.float64))[0])
         text = str(value).strip()

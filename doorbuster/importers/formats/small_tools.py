@@ -35,7 +35,7 @@ _NO_ERRORS = "The tool lists no request without a response: the failure rate is 
 
 
 def _labels_by_status(labels: LabelTable, statuses: Floats) -> np.ndarray:
-    """The label of each request by its status; NaN and 0 are no response."""
+    """The label of each request by its status; NaN and 0 mean no response."""
     whole = whole_numbers(statuses)
     assert whole is not None
     found = np.empty(whole.size, np.int64)

@@ -285,7 +285,7 @@ class RequestExecutor:
         if "\nretry-after:" in lower_head:
             retry_after = retry_after_s(header_value(head, lower_head, "\nretry-after:") or "", time.time())
         if status < 200:
-            return "bad_response", f"the status {status} is no final answer", retry_after
+            return "bad_response", f"the status {status} is not a final answer", retry_after
         if self.settings.check_bodies and raw and "\ncontent-encoding:" in lower_head:
             problem = check_body(raw, head, lower_head, self.settings.max_decoded_bytes, odd)
             if problem is not None:

@@ -24,7 +24,7 @@ class Proxy(NamedTuple):
 
 
 def proxy_for(settings: HttpSettings, target: RequestTarget, route: Route) -> Proxy | None:
-    """The proxy of requests to this origin. Raises: ValueError for a proxy that is no http:// URL."""
+    """The proxy of requests to this origin. Raises: ValueError for a proxy that is not an http:// URL."""
     url = settings.proxy
     chosen = None
     if route.proxies is not None:

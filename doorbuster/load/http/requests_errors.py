@@ -43,7 +43,7 @@ def failure(cause: str, detail: str, response: Any = None) -> RequestFailed:
 
 
 def bad_json(error: ValueError) -> ValueError:
-    """The error of a body that is no JSON, as requests raises it."""
+    """The error of a body that is not JSON, as requests raises it."""
     exceptions = sys.modules.get("requests.exceptions")
     if exceptions is None:
         return error

@@ -275,7 +275,7 @@ class Response:
         if named:
             try:
                 return content.decode(named, "replace")
-            except (LookupError, ValueError):  # a name that is no charset of texts, such as idna
+            except (LookupError, ValueError):  # a name that is not a charset of texts, such as idna
                 pass
         try:
             return content.decode()

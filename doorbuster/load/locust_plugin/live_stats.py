@@ -6,7 +6,7 @@
   with their age, where that raises the percentile. Their number and the other columns stay Locust's.
 - Locust counts one user for each worker, the generator's. So a master shows the customers in the shop.
 - Workers send both with Locust's report to the master (`report_to_master`, `worker_report`).
-- Requests that the end of the run cut off are no failures of the shop, and are not shown.
+- Requests that the end of the run cut off are not failures of the shop, and are not shown.
 """
 
 from __future__ import annotations

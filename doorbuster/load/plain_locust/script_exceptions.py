@@ -1,4 +1,4 @@
-"""Makes Locust report whatever a Locust file raises, also what is no `Exception`.
+"""Makes Locust report whatever a Locust file raises, also what is not an `Exception`.
 
 Locust counts and logs an `Exception` of a task. Anything else, such as `gevent.Timeout`, `SystemExit` or a
 `GreenletExit` of the task's own, would end the user, or the process, without a trace in the results.

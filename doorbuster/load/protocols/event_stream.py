@@ -67,7 +67,7 @@ def event_stream(
 ) -> Iterator[EventStream]:
     """Open a stream of events for the length of a `with` block.
 
-    Args: options: those of `client.request`. Raises: Rejected for an answer that is no event stream.
+    Args: options: those of `client.request`. Raises: Rejected for an answer that is not an event stream.
     """
     sent = {"Accept": MEDIA_TYPE, "Cache-Control": "no-cache", **(headers or {})}
     if last_event_id:

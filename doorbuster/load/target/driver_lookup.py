@@ -39,7 +39,7 @@ def find_driver(storefront: str, locustfiles: str) -> type[Storefront]:
     names = ", ".join(sorted(known))
     other_case = [name for name in known if name.lower() == storefront.lower()]
     if other_case:
-        raise UsageError(f"there is no driver {storefront!r}; names are in small letters: {other_case[0]}")
+        raise UsageError(f"there is no driver {storefront!r}; names are in lower case: {other_case[0]}")
     more = "" if locustfiles or not storefront.startswith("custom:") else ", or add --locustfile FILE"
     raise UsageError(f"there is no driver {storefront!r}; name one of {names}{more}")
 
@@ -83,7 +83,7 @@ def check_names(drivers: Sequence[type[Storefront]]) -> list[type[Storefront]]:
         name = getattr(driver, "name", "")
         if not is_driver_name(name):
             raise UsageError(
-                f"the driver {driver.__name__} needs a name of small letters, digits, - and _, such as "
+                f"the driver {driver.__name__} needs a name of lower-case letters, digits, - and _, such as "
                 f'name = "my-shop" (got {name!r}); a scenario then says storefront: "custom:my-shop"'
             )
         same = [other.__name__ for other in drivers if other.name == name]

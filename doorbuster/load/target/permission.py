@@ -98,7 +98,7 @@ def _with_addresses(name: str, addresses: Sequence[IPAddress]) -> str:
 def _confirmations(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Networks by name, from NAME or NAME=NETWORK,...; none if the name's own addresses count.
 
-    Raises: UsageError for what is no network.
+    Raises: UsageError for what is not a network.
     """
     found: dict[str, tuple[str, ...]] = {}
     for text in texts:

@@ -70,6 +70,6 @@ def no_method_text(customer: Storefront, name: str) -> str:
     own = [known for known in own if not hasattr(Storefront, known)]
     same = [known for known in own if known.lower().replace("_", "") == name.replace("_", "")]
     if same:
-        return f"the driver has {same[0]}; steps are written in small letters with _: {name}"
+        return f"the driver has {same[0]}; steps are written in lower case with _: {name}"
     near = get_close_matches(name, own, n=1, cutoff=0.75)
     return f"the driver has no such method; is it {near[0]}?" if near else "the driver has no such method"

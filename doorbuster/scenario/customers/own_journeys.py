@@ -24,7 +24,7 @@ from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import Flag, Text, is_number, value_type
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-NAME_RULE = "must be a name of small letters, digits and _, at most 40 characters"
+NAME_RULE = "must be a name of lower-case letters, digits and _, at most 40 characters"
 MAX_VISITS = 1000
 
 

@@ -47,7 +47,7 @@ def parse_cause(raw: object) -> str:
     """The name under which failures are counted."""
     if isinstance(raw, str) and _CAUSE.fullmatch(raw):
         return raw
-    rule = "must consist of small letters, digits and _, such as busy_page"
+    rule = "must consist of lower-case letters, digits and _, such as busy_page"
     raise invalid(rule, got=preview(raw))
 
 

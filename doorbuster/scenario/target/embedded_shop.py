@@ -54,7 +54,7 @@ def parse_merchants(raw: object) -> tuple[str, ...]:
     """Two or more different names."""
     if not isinstance(raw, list | tuple) or not raw or _SETTINGS["merchants"].problem(tuple(map(str, raw))):
         raise invalid(
-            f"must be a list of 2 to {MAX_MERCHANTS} different names of small letters, digits and -, "
+            f"must be a list of 2 to {MAX_MERCHANTS} different names of lower-case letters, digits and -, "
             "such as [north, south]",
             got=preview(raw),
         )

@@ -35,7 +35,7 @@ def parse_storefront(raw: object) -> str:
     """The name of a bundled driver, or `custom:` and the name of a driver in the locustfile."""
     if isinstance(raw, str) and raw.startswith(CUSTOM):
         if not _CUSTOM_NAME.fullmatch(raw):
-            rule = "must have small letters, digits, - and _ after custom:, beginning with a letter"
+            rule = "must have lower-case letters, digits, - and _ after custom:, beginning with a letter"
             raise invalid(
                 rule, got=preview(raw), way_out='for a driver with name = "my-shop", write custom:my-shop'
             )

@@ -179,7 +179,7 @@ class FormParser:
 
     def channel(self, value: str | None) -> str | None:
         if value is not None and not _CHANNEL.fullmatch(value):
-            self.wrong("X-Channel", "must be a name of small letters, digits and _, such as web")
+            self.wrong("X-Channel", "must be a name of lower-case letters, digits and _, such as web")
         return value
 
     def finish(self) -> None:

@@ -85,7 +85,7 @@ def read_openapi(path: Path, url: str | None = None) -> ApiDocument:
     """The document in a YAML or JSON file, with the files in its folder that it refers to.
 
     Args: url: of the server, instead of that of the document; it completes a relative one.
-    Raises: UsageError for what is no OpenAPI 3 document, or has no server or operation.
+    Raises: UsageError for what is not an OpenAPI 3 document, or has no server or operation.
     """
     files = ApiFiles(path)
     return _checked(files, files.data, url)

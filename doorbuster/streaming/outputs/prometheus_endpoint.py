@@ -65,7 +65,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, *_: object) -> None:
-        """A scraper that goes away is no error of the run."""
+        """A scraper that goes away is not an error of the run."""
 
 
 def exposition(metrics: Iterable[StreamedMetric]) -> bytes:
