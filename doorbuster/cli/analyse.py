@@ -40,7 +40,7 @@ def _complete_sections(_ctx: click.Context, _param: click.Parameter, typed: str)
     "--json",
     "as_json",
     is_flag=True,
-    help="Print the results as JSON, as in summary.json; with --section, only its.",
+    help="Print the results as JSON, as in summary.json; with --section, only those sections.",
 )
 def command(run: Path, *, every: bool, sections: tuple[str, ...], as_json: bool) -> int:
     """Print the verdict on RUN and what matters on one screen: figures, channels, cause and next step.
@@ -53,11 +53,13 @@ def command(run: Path, *, every: bool, sections: tuple[str, ...], as_json: bool)
     """
     from doorbuster.errors import UsageError
     from doorbuster.records.reader import Run
+    from doorbuster.scenario.parsing.diagnostics import did_you_mean
 
     scripts = {path.stem: path for path in analysis_scripts()}
     unknown = [name for name in sections if name not in scripts]
     if unknown:
-        raise UsageError(f"unknown section {', '.join(unknown)}; choose from {', '.join(scripts)}")
+        problems = (f"unknown section {name}; {did_you_mean(name, scripts)}" for name in unknown)
+        raise UsageError("\n".join(problems))
     if every and sections:
         raise UsageError("--all prints every section; leave out --section")
     if every and as_json:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from doorbuster.cli.options import SubcommandGroup, WholeNumber
 from doorbuster.output import one_line, say
 
 _store_option = click.option(
@@ -19,7 +20,7 @@ _store_option = click.option(
 )
 
 
-@click.group("baseline")
+@click.group("baseline", cls=SubcommandGroup)
 def command() -> None:
     """Accept good runs as a baseline, with which relative thresholds compare later ones.
 
@@ -37,7 +38,7 @@ def command() -> None:
     "--keep",
     default=10,
     show_default=True,
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     metavar="N",
     help="Keep only the newest N runs of the baseline.",
 )

@@ -9,7 +9,13 @@ import click
 
 from doorbuster.cli.compare_interleaved import DEFAULT_PAIRS, InterleavedOptions, run_interleaved
 from doorbuster.cli.live_page import live_option
-from doorbuster.cli.options import DEFAULT_LOCUSTFILE, confirm_option, seed_option, workers_option
+from doorbuster.cli.options import (
+    DEFAULT_LOCUSTFILE,
+    WholeNumber,
+    confirm_option,
+    seed_option,
+    workers_option,
+)
 from doorbuster.output import say
 
 if TYPE_CHECKING:
@@ -74,17 +80,18 @@ class CompareCommand(click.Command):
     help="Instead of recorded runs: rehearse SCENARIO against --a and --b in turn until it is decided.",
 )
 @click.option(
-    "--a", metavar="TARGET", help="Baseline of --run: a URL, a profile of the embedded shop, a command."
+    "--a", metavar="TARGET", help="Baseline of --run: a URL, a profile of the embedded shop, or a command."
 )
 @click.option(
-    "--b", metavar="TARGET", help="Candidate of --run: a URL, a profile of the embedded shop, a command."
+    "--b", metavar="TARGET", help="Candidate of --run: a URL, a profile of the embedded shop, or a command."
 )
 @click.option("--a-a", is_flag=True, help="With --run: compare --a with itself and print the noise floor.")
 @click.option(
     "--pairs",
     default=DEFAULT_PAIRS,
     show_default=True,
-    type=click.IntRange(2, 200),
+    type=WholeNumber(2, 200),
+    metavar="N",
     help="With --run: stop after at most N pairs of runs. With --a-a: make exactly N pairs.",
 )
 @click.option(
@@ -124,23 +131,23 @@ class CompareCommand(click.Command):
     help="Folder for compare.html, compare.md and compare.json. "
     "Default: comparison, or a new folder in reports with --run.",
 )
-@click.option("--pdf", is_flag=True, help="Also write compare.pdf; of recorded runs.")
+@click.option("--pdf", is_flag=True, help="Also write compare.pdf; only for recorded runs, not with --run.")
 @click.option(
     "--all-metrics", is_flag=True, help="Print every metric, not only those that changed or decide."
 )
 @click.option(
     "--regression-exit-code",
     default=None,
-    type=click.IntRange(1, 255),
+    type=WholeNumber(1, 255),
     metavar="N",
     help="Exit code when a gating metric is worse, e.g. 1. Default: 95.",
 )
 @click.option(
     "--inconclusive-exit-code",
     default=None,
-    type=click.IntRange(0, 255),
+    type=WholeNumber(0, 255),
     metavar="N",
-    help="Exit code when a gating metric cannot be told, e.g. 0. Default: 96.",
+    help="Exit code when a gating metric is undecided, e.g. 0. Default: 96.",
 )
 @click.pass_context
 def command(

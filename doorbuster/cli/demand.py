@@ -7,9 +7,10 @@ import click
 from doorbuster.cli.demand_diff import diff
 from doorbuster.cli.demand_forecast import forecast
 from doorbuster.cli.demand_from_log import from_log
+from doorbuster.cli.options import SubcommandGroup
 
 
-@click.group("demand")
+@click.group("demand", cls=SubcommandGroup)
 def command() -> None:
     """Find out how many customers the peak brings and what they do, from logs and past orders.
 

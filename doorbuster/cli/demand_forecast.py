@@ -36,7 +36,8 @@ def forecast(history: Sequence[Path], **options: Any) -> int:
 
     HISTORY: CSV (also exports of Google Analytics 4), Parquet, or SQL dumps, by day, hour, minute or order.
     Writes the demand of the busiest day, hour, minute and second with intervals, and two scenarios: the
-    median, and 1 in 10 years worse. Exit code 2 if the history is too short and nothing is stated instead.
+    median, and the demand that one year in ten exceeds. Exit code 2 if the history is too short and no option
+    states what it lacks.
 
     \b
     Example: doorbuster demand forecast orders.csv --growth 5%..15%

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from doorbuster.cli.options import WholeNumber
 from doorbuster.output import say
 
 if TYPE_CHECKING:
@@ -52,9 +53,10 @@ _OPTIONS = (
     click.option(
         "--processes",
         default=0,
-        type=click.IntRange(0, 64),
+        show_default=True,
+        type=WholeNumber(0, 64),
         metavar="N",
-        help="Processes that read. Default: one for each core, at most 4.",
+        help="Processes that read large logs; 0 for one per core, at most 4.",
     ),
 )
 

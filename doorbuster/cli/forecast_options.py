@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from doorbuster.cli.options import WholeNumber
+
 if TYPE_CHECKING:
     from doorbuster.forecast.forecast_peak import ForecastSettings
     from doorbuster.forecast.forecast_result import StatedFactor
@@ -25,40 +27,45 @@ def _text(name: str, metavar: str, text: str) -> Callable[[Command], Command]:
 _OPTIONS = (
     click.option(
         "--peak-date", type=_DATE, metavar="DATE",
-        help="Day of the peak, e.g. 2026-11-27. Default: as the last one, Black Friday or the same weekday.",
+        help="Day of the peak, e.g. 2026-11-27. Default: a year after the last one, on Black Friday or "
+        "the same weekday.",
     ),
     _text("--growth", "SHARE",
-          "Growth since the last season, 8% or 5%..15% (95 % interval). Default: measured."),
+          "Growth since the last season, e.g. 8%, or 5%..15% as a 95 % interval. Default: measured."),
     _text("--season-factor", "FACTOR",
-          "Highest day over the mean day, such as 2.1..2.7, for a history without a past season."),
+          "Highest day divided by the mean day, e.g. 2.1..2.7, for a history without a past season."),
     click.option(
         "--campaign", "campaigns", multiple=True, metavar="NAME=SHARE",
         help='A new campaign and what it adds to the highest day, e.g. "TV advert=10%..30%". Repeatable.',
     ),
     _text("--conversion", "SHARE",
-          "Orders per visit in the peak, such as 3%..5%. Default: measured, else 2.3% to 4.7% (IMRG)."),
-    _text("--pages-per-visit", "COUNT", "Pages that a visit requests, such as 8..14. Default: 7.6 to 13.6."),
+          "Orders per visit in the peak, e.g. 3%..5%. Default: measured, else 2.3% to 4.7% (IMRG)."),
+    _text("--pages-per-visit", "COUNT", "Pages that a visit requests, e.g. 8..14. Default: 7.6 to 13.6."),
     click.option(
         "--measure", type=click.Choice(["orders", "visits"]),
-        help="What the files count, where their columns do not say it.",
+        help="What the files count. Default: recognised by the names of their columns.",
     ),
-    _text("--time-column", "NAME", "The column with the time. Default: recognised by its name."),
-    _text("--count-column", "NAME", "The column with the count. Default: recognised by its name."),
-    _text("--id-column", "NAME", "The column with the order's number, where an order has several rows."),
-    _text("--table", "NAME", "The table of an SQL dump that fills several."),
-    _text("--date-format", "FORMAT", "How times are written, such as %d/%m/%Y, where they are ambiguous."),
-    _text("--timezone", "NAME", "Zone of the shop, e.g. Europe/London, for times with an offset."),
+    _text("--time-column", "NAME", "Column with the time. Default: recognised by its name."),
+    _text("--count-column", "NAME", "Column with the count. Default: recognised by its name."),
+    _text("--id-column", "NAME", "Column with the order number, where an order has several rows."),
+    _text("--table", "NAME", "Table to read from an SQL dump. Default: the only one with rows."),
+    _text("--date-format", "FORMAT",
+          "Format of the times, e.g. %d/%m/%Y. Default: recognised, unless a date is ambiguous."),
+    _text("--timezone", "NAME",
+          "Time zone of the shop, e.g. Europe/London. Default: times with an offset count as written."),
     _text("--scenario", "NAME",
           "Take customers, target and thresholds from this scenario, and only the demand from the forecast."),
     click.option(
-        "--country", default="GB", show_default=True, help="Whose public holidays count: GB, DE, US …"
+        "--country", metavar="CODE", default="GB", show_default=True,
+        help="Country whose public holidays count, e.g. GB, DE or US.",
     ),
     click.option(
         "--until", type=_DATE, metavar="DATE",
         help="Use only the days before DATE, to compare a forecast with what happened.",
     ),
     click.option(
-        "--seed", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True, help="Random seed."
+        "--seed", type=WholeNumber(0, 2**63 - 1), metavar="N", default=1, show_default=True,
+        help="Random seed of the bootstrap.",
     ),
 )  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from doorbuster.cli.baseline_choice import baseline_option, baseline_values, find_named_runs
+from doorbuster.cli.options import WholeNumber
 from doorbuster.cli.pipeline_output import github_option, write_github
 from doorbuster.output import say, say_lines
 
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--fail-exit-code",
-    type=click.IntRange(1, 255),
+    type=WholeNumber(1, 255),
     metavar="N",
     help="Exit code when a threshold failed, e.g. 3. Default: 99.",
 )
 @click.option(
     "--inconclusive-exit-code",
-    type=click.IntRange(0, 255),
+    type=WholeNumber(0, 255),
     metavar="N",
     help="Exit code when the verdict is inconclusive, e.g. 0. Default: 96.",
 )

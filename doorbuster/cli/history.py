@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from doorbuster.cli.options import Number, SubcommandGroup, WholeNumber
 from doorbuster.cli.progress import each
 from doorbuster.output import say
 
@@ -43,7 +44,7 @@ def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
             "--last",
             default=1000,
             show_default=True,
-            type=click.IntRange(min=1),
+            type=WholeNumber(min=1),
             metavar="N",
             help="Only the last N runs of each timeline.",
         ),
@@ -51,30 +52,32 @@ def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
             "--all",
             "everything",
             is_flag=True,
-            help="All metrics. Default: those of thresholds, and headlines.",
+            help="All metrics. Default: those with a threshold, can_order, can_browse, failed requests "
+            "and p95.",
         ),
         click.option(
             "--min-change",
             default=5.0,
             show_default=True,
-            type=click.FloatRange(0, 1000),
+            type=Number(0, 1000),
             metavar="PERCENT",
-            help="Smallest change that matters; a fifth of it in points for shares.",
+            help="Smallest change that matters, in percent; for shares, a fifth of it in percentage points.",
         ),
         click.option(
             "--max-p",
             default=0.001,
             show_default=True,
-            type=click.FloatRange(0, 1, min_open=True, max_open=True),
-            help="Significance of a change.",
+            type=Number(0, 1, min_open=True, max_open=True),
+            metavar="P",
+            help="Significance level: a change needs a p value below it.",
         ),
         click.option(
             "--window",
             default=50,
             show_default=True,
-            type=click.IntRange(min=2),
+            type=WholeNumber(min=2),
             metavar="N",
-            help="Runs examined at once.",
+            help="Runs in the sliding window that is searched for changes.",
         ),
         click.option(
             "--as-otava",
@@ -88,7 +91,7 @@ def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group("history")
+@click.group("history", cls=SubcommandGroup)
 def command() -> None:
     """Keep the metrics of many runs in one file, and show when they changed and between which commits.
 
@@ -249,7 +252,7 @@ def merge(others: tuple[Path, ...], file: Path) -> int:
 @click.option(
     "--keep",
     default=None,
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     metavar="N",
     help="Keep only the newest N runs of each timeline.",
 )
@@ -285,7 +288,7 @@ def prune(file: Path, keep: int | None, before: datetime | None) -> int:
     help="Folder for history.csv and otava.yaml.",
 )
 def export(file: Path, out: Path, **selection: Any) -> int:
-    """Write one timeline as CSV, and a configuration with which Apache Otava analyses it.
+    """Write the largest timeline as CSV, and a configuration with which Apache Otava analyses it.
 
     \b
     Example: doorbuster history export --branch main --all

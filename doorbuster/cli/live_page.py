@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from doorbuster.cli.options import WholeNumber
 from doorbuster.output import say
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 live_option = click.option(
     "--live",
-    type=click.IntRange(0, 65_535),
+    type=WholeNumber(0, 65_535),
     metavar="PORT",
     help="Show the live page in the browser, on this port of 127.0.0.1, e.g. 8090; 0 takes a free one. "
     "Default: no page.",

@@ -10,6 +10,31 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+
+class WholeNumber(click.IntRange):
+    """An integer within bounds; `name` is what messages call it."""
+
+    name = "whole number"
+
+
+class Number(click.FloatRange):
+    """A number within bounds; `name` is what messages call it."""
+
+    name = "number"
+
+
+class SubcommandGroup(click.Group):
+    """Lists its commands in workflow order, each with its whole first sentence."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        names = self.list_commands(ctx)
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.commands[name].get_short_help_str(limit=400)) for name in names])
+
+
 profile_option = click.option(
     "--profile",
     metavar="NAME",
@@ -22,7 +47,7 @@ url_option = click.option(
 )
 seed_option = click.option(
     "--seed",
-    type=click.IntRange(0, 2**63 - 1),
+    type=WholeNumber(0, 2**63 - 1),
     metavar="N",
     help="Random seed of arrivals and customers, e.g. 42. Default: the scenario's.",
 )
@@ -62,7 +87,8 @@ workers_option = click.option(
     "--workers",
     default=0,
     show_default=True,
-    type=click.IntRange(0, 256),
+    type=WholeNumber(0, 256),
+    metavar="N",
     help="Worker processes on this machine, e.g. 2; 0 uses a single process.",
 )
 run_argument = click.argument("run", type=click.Path(path_type=Path))

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from doorbuster.cli.options import locustfile_option, url_option
+from doorbuster.cli.options import Number, locustfile_option, url_option
 from doorbuster.units import parse_duration_s, parse_rate_per_s
 
 
@@ -52,7 +52,7 @@ DURATION = Quantity("duration", parse_duration_s)
 )
 @click.option(
     "--at-once",
-    type=click.FloatRange(min=1),
+    type=Number(min=1),
     metavar="N",
     help="Plan for this many customers at once, e.g. 100000, instead of a rate.",
 )

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from doorbuster.cli.live_page import live_option, show_replay
-from doorbuster.cli.options import run_argument
+from doorbuster.cli.live_page import show_replay
+from doorbuster.cli.options import Number, WholeNumber, run_argument
 from doorbuster.errors import UsageError
 from doorbuster.output import say
 
@@ -36,11 +36,16 @@ from doorbuster.output import say
     "--speed",
     default=1.0,
     show_default=True,
-    type=click.FloatRange(min=0.1, max=10_000),
+    type=Number(min=0.1, max=10_000),
     metavar="FACTOR",
-    help="Speed of the replay, e.g. 10 for ten times as fast as the run was.",
+    help="With --replay: speed, e.g. 10 for ten times as fast as the run was.",
 )
-@live_option
+@click.option(
+    "--live",
+    type=WholeNumber(0, 65_535),
+    metavar="PORT",
+    help="With --replay: port of the live page on 127.0.0.1, e.g. 8090. Default: a free one.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,

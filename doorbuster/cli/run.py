@@ -12,6 +12,8 @@ from doorbuster.cli.baseline_choice import baseline_option, baseline_runs, basel
 from doorbuster.cli.live_page import live_option, open_live_page, publish_verdict
 from doorbuster.cli.options import (
     DEFAULT_LOCUSTFILE,
+    Number,
+    WholeNumber,
     confirm_option,
     out_option,
     profile_option,
@@ -55,20 +57,21 @@ LOCUST_OPTIONS = "doorbuster.locust_options"
     "-f",
     "--locustfile",
     metavar="FILE",
-    help="Locustfile to run: a path, or the name of a bundled file; also a plain Locust file. "
+    help="Locustfile to run: a path, the name of a bundled file, or several with commas between them; also "
+    "a plain Locust file. "
     f"Default: {DEFAULT_LOCUSTFILE}.",
 )
 @click.option(
     "-u",
     "--users",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     metavar="N",
     help="Number of users of a plain Locust file, e.g. 50. Default: the scenario's, or Locust's.",
 )
 @click.option(
     "-r",
     "--spawn-rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     metavar="RATE",
     help="Users of a plain Locust file started per second, e.g. 5. Default: the scenario's, or Locust's.",
 )
@@ -82,7 +85,7 @@ LOCUST_OPTIONS = "doorbuster.locust_options"
 @click.option(
     "--expect-workers",
     default=0,
-    type=click.IntRange(0, 10_000),
+    type=WholeNumber(0, 10_000),
     metavar="N",
     help="Wait for N workers on other machines (`doorbuster worker`) to generate the load. Default: 0.",
 )
@@ -97,7 +100,8 @@ LOCUST_OPTIONS = "doorbuster.locust_options"
     "--bind-port",
     default=5557,
     show_default=True,
-    type=click.IntRange(1, 65535),
+    type=WholeNumber(1, 65535),
+    metavar="PORT",
     help="Port that remote workers connect to.",
 )
 @click.option(

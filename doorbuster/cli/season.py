@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from doorbuster.cli.options import SubcommandGroup
 from doorbuster.cli.season_digest import digest
 from doorbuster.cli.season_init import init
 from doorbuster.cli.season_report import report
 
 
-@click.group("season")
+@click.group("season", cls=SubcommandGroup)
 def command() -> None:
     """Keep forecast, runs and capacity of one campaign in a folder, and show the board where it stands.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorbuster.cli.options import Command
+from doorbuster.cli.options import Command, Number
 from doorbuster.output import say
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def every_option(name: str) -> Callable[[Command], Command]:
     return click.option(
         name,
         "every_s",
-        type=click.FloatRange(0.2, 60),
+        type=Number(0.2, 60),
         metavar="SECONDS",
         help="Interval between two updates, e.g. 5. Default: 1.",
     )

@@ -8,23 +8,31 @@ import sys
 
 import click
 
+from doorbuster.cli.options import WholeNumber
+
 
 @click.command("worker")
 @click.option(
-    "--master-host", default="127.0.0.1", show_default=True, metavar="HOST", help="Host of the master."
+    "--master-host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="HOST",
+    help="Host name or address of the master, e.g. 10.0.0.5.",
 )
 @click.option(
     "--master-port",
     default=5557,
     show_default=True,
-    type=click.IntRange(1, 65535),
+    type=WholeNumber(1, 65535),
+    metavar="PORT",
     help="Port of the master.",
 )
 @click.option(
     "--processes",
     default=1,
     show_default=True,
-    type=click.IntRange(1, 256),
+    type=WholeNumber(1, 256),
+    metavar="N",
     help="Worker processes on this machine, about one per core.",
 )
 @click.option(

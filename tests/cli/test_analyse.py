@@ -105,7 +105,8 @@ def test_json_is_that_of_the_summary(said):
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["--section", "nope"], "unknown section nope; choose from"),
+        (["--section", "nope"], "unknown section nope; use one of bottleneck, "),
+        (["--section", "latncy"], 'unknown section latncy; did you mean "latency"?'),
         (["--all", "--section", "errors"], "leave out --section"),
         (["--all", "--json"], "leave out --all"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ import yaml
 
 from doorbuster.cli import VERBS, doorbuster
 from doorbuster.importers import read_label_map
+from doorbuster.importers.registry import FORMATS
 from doorbuster.scenario import read_locust_scenario, read_scenario
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +65,34 @@ def test_every_command_is_understood(page, tmp_path, monkeypatch):
         if args[0] in VERBS:
             command = doorbuster.get_command(group, args[0])
             command.make_context(args[0], args[1:], parent=group)
+
+
+INLINE = [
+    pytest.param(text, id=f"{page.relative_to(ROOT)}: {text[:60]}")
+    for page in PAGES
+    for text in sorted(
+        set(re.findall(r"`(doorbuster (?!VERB)[a-z][^`]*)`", page.read_text(encoding="utf-8")))
+    )
+]
+
+
+@pytest.mark.parametrize("text", INLINE)
+def test_every_command_in_a_sentence_has_these_subcommands_options_and_arguments(text):
+    """Values are placeholders, and what the sentence does not need is left out."""
+    verb, *args = shlex.split(text.partition(" | ")[0])[1:]
+    assert verb in VERBS
+    command = doorbuster.get_command(click.Context(doorbuster), verb)
+    if isinstance(command, click.Group):
+        if not args:
+            return
+        _, command, args = command.resolve_command(click.Context(command), args)
+    with suppress(click.MissingParameter, click.BadParameter, click.BadOptionUsage, click.exceptions.Exit):
+        command.make_context(verb, args)
+
+
+def test_every_import_format_is_in_the_how_to():
+    text = (ROOT / "docs" / "how-to" / "import.md").read_text(encoding="utf-8")
+    assert [form.name for form in FORMATS if f"`{form.name}`" not in text] == []
 
 
 def test_every_page_is_on_the_map():
