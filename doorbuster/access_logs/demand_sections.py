@@ -93,6 +93,7 @@ def _arrivals(model: DemandModel) -> Section:
         "How many visits begin, and when?",
         f"{window.visits:,} visits began in the busiest {format_duration(window.length_s)} from "
         f"{_clock(window.start_ms)} UTC on, {window.rate_per_s:.3g} per second.{hidden}",
+        findings=model.notes,
         figures=(chart,) if points.size > 1 else (),
         tables=(
             Table("Arrivals", (Column("figure"), Column("value")), rows),

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from doorbuster.access_logs.graphql_operations import kind_of_operation, operation_of_address
 from doorbuster.access_logs.log_map import IGNORE, OTHER, LogMap
 from doorbuster.access_logs.page_paths import VARIABLE
 from doorbuster.storefronts.har import vocabulary as words_for
@@ -68,6 +69,10 @@ def kind_by_words(method: str, template: str, route: str) -> PageKind:
     """The kind that the words of an address tell; `other` if they tell none."""
     if method not in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         return PageKind(IGNORE, f"method {method}")
+    operation = operation_of_address(template, route)
+    if operation is not None:
+        kind = kind_of_operation(operation) if operation else OTHER
+        return PageKind(kind, f"GraphQL operation {operation!r}" if operation else "GraphQL without a name")
     routed = "" if route.endswith("{term}") else route.partition("=")[2]
     parts = [part for part in f"{template}/{routed}".split("/") if part]
     words = {word for part in parts for word in _words(part)}
@@ -189,10 +194,15 @@ def recognise(uses: Sequence[TemplateUse], log_map: LogMap) -> list[PageKind]:
         _find_product(uses, found, stated)
     if "category" not in kinds:
         _find_category(uses, found, stated)
+    total = sum(use.requests for use in uses)
     for number, use in enumerate(uses):
-        if found[number].kind == OTHER and not stated[number] and _is_part_of_a_page(use):
+        if found[number].kind == OTHER and not stated[number] and _is_part_of_a_page(use, total):
             share = use.at_once / use.requests
             found[number] = PageKind(IGNORE, f"within a second of another page in {share:.0%} of cases")
+    placed = any(kind.kind == "checkout" for kind in found)
+    for number, kind in enumerate(found):
+        if kind.kind == "payment":  # where no operation places the order, its payment does
+            found[number] = PageKind(OTHER if placed else "checkout", kind.evidence)
     placed = any(kind.kind == "checkout" for kind in found)
     for number, kind in enumerate(found):
         if kind.kind == "thanks":  # where the order itself is sent to somebody else, its confirmation counts
@@ -200,8 +210,9 @@ def recognise(uses: Sequence[TemplateUse], log_map: LogMap) -> list[PageKind]:
     return found
 
 
-def _is_part_of_a_page(use: TemplateUse) -> bool:
-    return use.requests >= 20 and use.at_once >= _SHARE_AT_ONCE * use.requests
+def _is_part_of_a_page(use: TemplateUse, total: int) -> bool:
+    """Whether scripts of a page send it: hardly ever alone, and not most of the log."""
+    return use.requests >= 20 and _SHARE_AT_ONCE * use.requests <= use.at_once and 2 * use.requests <= total
 
 
 def _stated(use: TemplateUse, log_map: LogMap) -> PageKind | None:

@@ -26,6 +26,7 @@ _CODE = re.compile(r"[0-9]+|[0-9a-f-]{8,}|.*\d.*\d.*\d.*|.{32,}|.*[%|,=:;+~@].*"
 _CODE_WORDS = re.compile(r"[a-z]{1,4}\d{1,2}|v\d", re.IGNORECASE)  # parts of an API's address, such as v2
 
 
+OPERATION_NAMES = ("operationname", "operation_name", "opname")  # of GraphQL
 _WORD = re.compile(r"[a-z]+")
 
 
@@ -55,6 +56,9 @@ def route_of(query: str) -> str:
     if not query:
         return ""
     parts = parse_qsl(query, max_num_fields=None)[:50]
+    for name, value in parts:
+        if name.lower() in OPERATION_NAMES and re.fullmatch(r"[A-Za-z_]\w{0,80}", value):
+            return f"?operationName={value}"
     for name, value in parts:
         if name.lower() in ROUTING and re.fullmatch(r"[A-Za-z][A-Za-z0-9_/-]{0,60}", value):
             return f"?{name}={value}"

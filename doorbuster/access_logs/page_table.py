@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.access_logs.log_map import IGNORE, KINDS, LogMap
+from doorbuster.access_logs.graphql_operations import TELLING, operation_of_address, telling_ranks
+from doorbuster.access_logs.log_map import IGNORE, KINDS, OTHER, LogMap
 from doorbuster.access_logs.page_kinds import ROBOTS, PageKind, TemplateUse, is_asset, recognise
 from doorbuster.access_logs.page_paths import PathTree, SampledRequest, route_of, split_request
 
@@ -20,6 +21,7 @@ MAX_CACHED = 300_000
 _MAX_TEMPLATES = 60_000
 _ROUTED_RATIO = 0.05
 _AT_ONCE_S = 1.0
+_ONE_ADDRESS_RATIO = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class PageTable:
 
     def __init__(self, sample: Sequence[SampledRequest], log_map: LogMap) -> None:
         self._map = log_map
-        counted = [one for one in sample if one.method and not is_asset(one.path)]
+        counted = [one for one in sample if one.method and (one.method != "GET" or not is_asset(one.path))]
         self._tree = PathTree(counted)
         self._routed = _routed_templates(self._tree, counted)
         self.pages = [_unsampled(method, kind) for kind in _UNSAMPLED for method in ("GET", "POST")]
@@ -53,6 +55,11 @@ class PageTable:
         for use, kind in zip(uses, recognise(uses, log_map), strict=True):
             self.pages.append(PageTemplate(use, kind))
         self.reads = np.array([page.use.method == "GET" for page in self.pages])
+        used = ((page.use, page.kind.kind) for page in self.pages)
+        self.telling_ranks = telling_ranks((use.template, use.route, kind) for use, kind in used)
+        if self.one_address is not None:
+            hiding = next(n for n, page in enumerate(self.pages) if page.address == self.one_address[0])
+            self.telling_ranks[hiding] = TELLING.index(OTHER)
         self._cache: dict[bytes, int] = {}
 
     def numbers(self, requests: Sequence[bytes]) -> Ints:
@@ -63,6 +70,22 @@ class PageTable:
         for place in np.flatnonzero(found == _BY_QUERY).tolist():
             found[place] = self._look_up(requests[place], keys[place])
         return found
+
+    @property
+    def one_address(self) -> tuple[str, float] | None:
+        """The address that hides which kind of page is asked for, as with GraphQL; its share of the sample.
+
+        None unless half of all requests or more go to it.
+        """
+        total = sum(page.use.requests for page in self.pages)
+        most = max(self.pages, key=lambda page: page.use.requests)
+        hides = (
+            most.kind.kind == OTHER
+            and not most.use.route
+            and (most.use.method != "GET" or operation_of_address(most.use.template, "") == "")
+        )
+        share = most.use.requests / max(total, 1)
+        return (most.address, share) if hides and share >= _ONE_ADDRESS_RATIO else None
 
     def _look_up(self, request: bytes, key: bytes) -> int:
         method, path, query = split_request(request)

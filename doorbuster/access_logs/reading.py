@@ -118,7 +118,21 @@ def _read_logs(files: Sequence[Path], options: LogOptions, on_progress: Callable
             notes.append(f"{piece.path.name} ends early: its compression is cut off or damaged")
     if not counts.requests:
         raise UsageError(no_request(files, form, counts.lines, first_bad))
+    notes += _notes_on_pages(table)
     return ReadLog(form, table, counts, store, float(first_s), float(last_s), tuple(notes))
+
+
+def _notes_on_pages(table: PageTable) -> list[str]:
+    """What the addresses of the log cannot tell, and what to log instead."""
+    if table.one_address is None:
+        return []
+    address, share = table.one_address
+    cause = f"{100 * share:.0f} % of the requests are {address}, as with GraphQL"
+    effect = (
+        "so kinds of pages cannot be told apart: visits and arrivals are known, and all pages count as home"
+    )
+    way_out = "log the name of the operation, as ?operationName= of the address or a field of JSON lines"
+    return [f"{cause}, {effect}; {way_out}"]
 
 
 def _one_format(files: Sequence[Path], options: LogOptions) -> LogFormat:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, datetime
+from textwrap import wrap
 
 import numpy as np
 
@@ -77,6 +78,7 @@ def _head(model: DemandModel, name: str) -> list[str]:
         f"# {100 * model.program_ratio:.1f} % of all requests. The others are {behaviour.pages:,} page views",
         f"# in {len(behaviour.visits):,} visits (one visitor's pages without a gap of {_span(model.gap_s)}).",
     ]
+    lines += [f"# {line}" for note in model.notes for line in wrap(one_line(note, 600), 110)]
     other = views_by_kind(model)[OTHER]
     if other:
         share = other / sum(views_by_kind(model).values())

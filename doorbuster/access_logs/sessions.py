@@ -27,6 +27,7 @@ MAX_SAMPLED_GAPS = 400_000
 MAX_SAMPLED_VISITS = 30_000
 _MATRICES_AT_ONCE = 20_000
 _REDIRECTED_WITHIN_MS = 3_000
+_AT_ONCE_MS = 1_000
 _FAST_PAGES, _FAST_MS = 30, 1_000.0
 _MANY_PAGES = 500
 _PROBE_PAGES, _PROBE_SPREAD = 10, 0.05
@@ -140,7 +141,7 @@ def _read_part(
     if not events.size:
         return
     events = events[np.lexsort((events["time_ms"], events["visitor"]))]
-    events = events[~_redirect_targets(events, changes)]
+    events = _without_companions(events[~_redirect_targets(events, changes)], table.telling_ranks)
     number, starts = _number_visits(events, gap_s)
     is_program = _program_visits(events, starts, table)
     found.program_visits += int(is_program.sum())
@@ -164,6 +165,24 @@ def _redirect_targets(events: Events, changes: Bools) -> Bools:
     status = events["status"][:-1]
     sent_away = changes[events["page"][:-1]] & (status >= 300) & (status < 400)
     return np.concatenate(([False], same & soon & sent_away & ~changes[events["page"][1:]]))
+
+
+def _without_companions(events: Events, ranks: Ints) -> Events:
+    """Page views without the GraphQL operations of a page beside the one that tells most.
+
+    Args: events: by visitor and time. ranks: of each page, the lowest tells most; -1 always stays.
+    """
+    rank = ranks[events["page"]]
+    if not (rank >= 0).any():
+        return events
+    alone = rank < 0
+    new = np.ones(events.size, bool)
+    new[1:] = (events["visitor"][1:] != events["visitor"][:-1]) | (np.diff(events["time_ms"]) > _AT_ONCE_MS)
+    new[1:] |= alone[1:] | alone[:-1]
+    page = np.cumsum(new)
+    order = np.lexsort((rank, page))
+    kept = order[np.unique(page[order], return_index=True)[1]]
+    return events[np.sort(kept)]
 
 
 def _number_visits(events: Events, gap_s: float) -> tuple[Ints, Ints]:

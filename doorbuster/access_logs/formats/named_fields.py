@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 
 from doorbuster.access_logs.log_requests import Stamp
 
-FIELDS = ("time", "address", "agent", "cookie", "method", "path", "query", "request", "status", "duration")
+FIELDS = (
+    "time",
+    "address",
+    "agent",
+    "cookie",
+    "method",
+    "path",
+    "query",
+    "request",
+    "status",
+    "duration",
+    "operation",
+)
 UNITS_S = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
@@ -94,6 +106,12 @@ COMMON_NAMES: Mapping[str, tuple[str, ...]] = {
                "http.response.status_code"),
     "duration": ("request_time", "duration_s", "response_time", "duration", "duration_ms", "elapsed_ms",
                  "time_taken", "latency", "elapsed", "time_elapsed"),
+    # GraphQL; a body is searched for the name of its operation, and forgotten
+    "operation": ("operationname", "operation_name", "graphql_operation_name", "graphql_operation",
+                  "graphql.operation.name", "graphql.operation_name", "graphql.operationname",
+                  "http_x_apollo_operation_name", "x_apollo_operation_name", "http_x_operation_name",
+                  "x-apollo-operation-name", "request.headers.x-apollo-operation-name", "arg_operationname",
+                  "body.operationname", "request_body.operationname", "request_body", "body"),
 }  # fmt: skip
 _END_STAMPED = {"msec", "time_iso8601", "time_local"}  # nginx: when the line is written
 
@@ -104,15 +122,18 @@ def find_fields(present: Iterable[str]) -> NamedFields | None:
     for product in PRODUCTS:
         if set(product.needs) <= names:
             found = {key: name for key, name in product.names.items() if name in names}
+            found |= _common({name.lower(): name for name in names}, ("operation",))
             return NamedFields(product.product, found, product.stamp, product.unit_s, product.needs)
     lower = {name.lower(): name for name in names}
-    found = {}
-    for key, candidates in COMMON_NAMES.items():
-        name = next((lower[name] for name in candidates if name in lower), None)
-        if name is not None:
-            found[key] = name
+    found = _common(lower, COMMON_NAMES)
     is_nginx = found.get("time", "") in _END_STAMPED or "body_bytes_sent" in names
     duration = found.get("duration", "")
     unit_s = 1e-3 if duration.lower().endswith("_ms") or duration.lower() == "time_taken" else 1.0
     fields = NamedFields("nginx" if is_nginx else "", found, "end" if is_nginx else "start", unit_s)
     return fields if fields.is_complete else None
+
+
+def _common(lower: Mapping[str, str], keys: Iterable[str]) -> dict[str, str]:
+    """The fields of these meanings, by common names. Args: lower: the names, by them in small letters."""
+    named = {key: next((lower[name] for name in COMMON_NAMES[key] if name in lower), None) for key in keys}
+    return {key: name for key, name in named.items() if name is not None}

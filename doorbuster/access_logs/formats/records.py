@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from doorbuster.access_logs.formats.named_fields import NamedFields
 from doorbuster.access_logs.formats.stamps import StampReader, ZoneUnknownError
+from doorbuster.access_logs.graphql_operations import operation_in
 from doorbuster.access_logs.log_requests import RowColumns, Stamp
 
 Lookup = Callable[[str], Any]
@@ -92,7 +93,16 @@ class NamedFieldsLog:
 
 
 def _request_line(value: Lookup, names: Mapping[str, str]) -> bytes:
-    """b"GET /path?query" """
+    """b"GET /path?query", with the operation of GraphQL in the query if a field has it."""
+    line = _plain_line(value, names)
+    if "operation" not in names or not (operation := operation_in(_first(value(names["operation"])))):
+        return line
+    target, space, protocol = line.partition(b" HTTP/")
+    joint = b"&" if b"?" in target else b"?"
+    return target + joint + b"operationName=" + operation.encode() + space + protocol
+
+
+def _plain_line(value: Lookup, names: Mapping[str, str]) -> bytes:
     if "path" not in names:
         return _text(value(names["request"]))
     address = value(names["path"])
@@ -107,9 +117,13 @@ def _request_line(value: Lookup, names: Mapping[str, str]) -> bytes:
     return f"{method} {address}".encode()
 
 
+def _first(raw: Any) -> Any:
+    """The first value of a list, such as those of a header."""
+    return (raw[0] if raw else "") if isinstance(raw, list) else raw
+
+
 def _text(raw: Any) -> bytes:
-    if isinstance(raw, list):
-        raw = raw[0] if raw else ""
+    raw = _first(raw)
     if raw in (None, "-"):
         return b""
     return str(raw).encode("utf-8", "replace")
