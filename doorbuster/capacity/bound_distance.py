@@ -93,11 +93,15 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Events that may happen at most `limit` times on a load step, such as oversold units."""
+    """Events that may happen at most `limit` times on a load step, such as oversold units.
+
+    is_known: whether they were counted at all; a metric that could not be read says nothing.
+    """
 
     name: str
     limit: float
     count: float
+    is_known: bool = True
 
 
 BoundDistance = Latencies | Ratio | Count
@@ -312,9 +316,12 @@ def _counted(name: str, over: Floats, total: Floats, limit: float, shape: _Time)
 
 def _evaluate_count(parts: list[Count], seconds: Sequence[int]) -> LevelEstimate:
     """The worst load step decides: a count above the limit is a fact, without error."""
-    worst = max(part.count for part in parts)
+    known = [part for part in parts if part.is_known]
+    if not known:
+        return LevelEstimate(parts[0].name, None, math.inf, 1, 0.0, float(sum(seconds)), "counted")
+    worst = max(part.count for part in known)
     level = math.inf if worst > parts[0].limit else -math.inf
-    return LevelEstimate(parts[0].name, level, 0.0, 1, float(len(parts)), float(sum(seconds)), "counted")
+    return LevelEstimate(parts[0].name, level, 0.0, 1, float(len(known)), float(sum(seconds)), "counted")
 
 
 def _upper_quantile(parts: list[Latencies], share: float) -> float:

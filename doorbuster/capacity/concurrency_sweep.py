@@ -14,7 +14,7 @@ from scipy.special import stdtrit
 from doorbuster.capacity.bound_distance import mean_error
 from doorbuster.capacity.load_step_scenario import concurrency_text
 from doorbuster.capacity.result_file import ScalingPoint, ScalingResult
-from doorbuster.capacity.runner import run_scenario
+from doorbuster.capacity.runner import OpenedShop, run_scenario
 from doorbuster.errors import UsageError
 from doorbuster.records.reader import Run
 from doorbuster.scenario import Scenario
@@ -72,7 +72,7 @@ Watch = Callable[[int, Path], AbstractContextManager[Callable[[], None]]]
 
 @dataclass(frozen=True, slots=True)
 class ConcurrencySweep:
-    """The parameters of a sweep, except the URL of the shop."""
+    """The parameters of a sweep, except the addresses of the shop."""
 
     plan: Scenario
     channel: str
@@ -83,13 +83,13 @@ class ConcurrencySweep:
     locustfile: str
     options: tuple[str, ...]
 
-    def run(self, url: str, show: Callable[[ScalingPoint], None], watch: Watch) -> bool:
+    def run(self, shop: OpenedShop, show: Callable[[ScalingPoint], None], watch: Watch) -> bool:
         """Measure and record one point after the other; True when Ctrl-C ended the sweep early."""
         title = f"{self.plan.title}: {self.channel}"
         result = ScalingResult("sweep", title, self.channel, finished=False)
         try:
             for number, level in enumerate(self.levels, start=1):
-                point = self._point(url, level, number, watch)
+                point = self._point(shop, level, number, watch)
                 result = replace(result, points=(*result.points, point))
                 result.write(self.folder)
                 show(point)
@@ -98,10 +98,18 @@ class ConcurrencySweep:
         replace(result, finished=True).write(self.folder)
         return False
 
-    def _point(self, url: str, level: int, number: int, watch: Watch) -> ScalingPoint:
+    def _point(self, shop: OpenedShop, level: int, number: int, watch: Watch) -> ScalingPoint:
         folder = self.folder / f"{number:02d}-concurrency-{level}"
         length_s, seed = self.warmup_s + self.hold_s, self.plan.seed + number
-        text = concurrency_text(self.plan, self.channel, level, for_s=length_s, url=url, seed=seed)
+        text = concurrency_text(
+            self.plan,
+            self.channel,
+            level,
+            for_s=length_s,
+            url=shop.url,
+            seed=seed,
+            metrics_url=shop.metrics_url,
+        )
         what = f"the run at concurrency {level}"
         with watch(level, folder) as look:
             run_scenario(

@@ -162,7 +162,7 @@ class RateEvidence:
         for place in places:
             found, distance = self.estimates[place], distances[place]
             if isinstance(distance, Count):
-                if found.low > 0:
+                if found.low > 0 or not found.n:
                     return False
                 continue
             limit = distance.limit_ratio

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.model import Scenario
+from doorbuster.scenario.observation.embedded_shop import shop_observation
+from doorbuster.scenario.observation.observe import Observe
 from doorbuster.scenario.overrides import scenario_text, scenario_values
 from doorbuster.scenario.parsing.document import read_document
-from doorbuster.scenario.thresholds.language import parse_metric_selector
-from doorbuster.scenario.thresholds.metrics import find_metric
+from doorbuster.scenario.thresholds.language import parse_metric_selector, threshold_selectors
+from doorbuster.scenario.thresholds.metrics import OBSERVED, find_metric
 
 
 class RateLevel(NamedTuple):
@@ -24,14 +26,22 @@ class RateLevel(NamedTuple):
     for_s: float
 
 
-def load_step_text(scenario: Scenario, levels: Sequence[RateLevel], *, url: str, seed: int) -> str:
+def load_step_text(
+    scenario: Scenario,
+    levels: Sequence[RateLevel],
+    *,
+    url: str,
+    seed: int,
+    metrics_url: str | None = None,
+) -> str:
     """The YAML text of `scenario` at these rates, one after the other, against `url`.
 
     A rate covers all open channels together; a channel with its own demand keeps its share of the scenario's
     peak. All channels visit the shop at `url`, whatever their merchant.
 
     Thresholds on a phase or a section are left out: a load step has no phases, and sections cover whole runs.
-    So are browser probes and their thresholds: the few visits of a load step decide nothing.
+    So are browser probes and their thresholds: the few visits of a load step decide nothing. The embedded
+    shop's own metrics are read at `metrics_url`; without it, thresholds and abort rules on them are left out.
     """
     document = scenario_values(scenario)
     document.pop("browsers", None)
@@ -55,7 +65,37 @@ def load_step_text(scenario: Scenario, levels: Sequence[RateLevel], *, url: str,
     document["seed"] = seed
     stated = {key: _absolute(value) for key, value in dict(document.get("thresholds") or {}).items()}
     document["thresholds"] = {key: value for key, value in stated.items() if value and _stays(str(key))}
+    _observe_shop(document, scenario, metrics_url)
     return scenario_text(document)
+
+
+def _observe_shop(document: dict[str, Any], scenario: Scenario, metrics_url: str | None) -> None:
+    """Keep what thresholds and abort rules need of the embedded shop's metrics, which now is just a URL."""
+    abort = dict((document.get("safety") or {}).get("abort") or {})
+    abort = {key: rule for key, rule in abort.items() if "phase:" not in str(key)}
+    observe = scenario.observe or Observe()
+    if scenario.target.shop is not None and observe.shop:
+        named = {name for block in (abort, document.get("thresholds") or {}) for name in _observed(block)}
+        if named and metrics_url is not None:
+            given = dict(document.get("observe") or {})
+            own = shop_observation(metrics_url)
+            document["observe"] = {**given, **{key: own[key] | (given.get(key) or {}) for key in own}}
+        elif named:
+            lost = {key for key, metric in named if not observe.sources or not observe.may_have(metric)}
+            abort = {key: rule for key, rule in abort.items() if key not in lost}
+            kept = document.get("thresholds", {})
+            document["thresholds"] = {key: value for key, value in kept.items() if key not in lost}
+    if "abort" in (document.get("safety") or {}):
+        document["safety"] = {**document["safety"], "abort": abort}
+
+
+def _observed(block: dict[str, Any]) -> list[tuple[str, str]]:
+    """The keys of a block that name an observed metric, each with the metric's own name."""
+    return [
+        (key, selector.metric.removeprefix(OBSERVED))
+        for key, selector in threshold_selectors(block)
+        if selector.metric.startswith(OBSERVED)
+    ]
 
 
 def same_customers(text: str, other: str) -> bool:
@@ -92,12 +132,20 @@ def _absolute(entries: Any) -> list[Any]:
 def _stays(key: str) -> bool:
     selector = parse_metric_selector(key)
     metric = find_metric(selector.metric)
-    of_step = "." not in selector.metric and not (metric is not None and metric.of_browsers)
+    is_section = "." in selector.metric and not selector.metric.startswith(OBSERVED)
+    of_step = not is_section and not (metric is not None and metric.of_browsers)
     return of_step and all(tag.name != "phase" for tag in selector.tags)
 
 
 def concurrency_text(
-    scenario: Scenario, channel: str, seats: int, *, for_s: float, url: str, seed: int
+    scenario: Scenario,
+    channel: str,
+    seats: int,
+    *,
+    for_s: float,
+    url: str,
+    seed: int,
+    metrics_url: str | None = None,
 ) -> str:
     """The YAML text of `scenario` with a fixed number of concurrent customers of one channel.
 
@@ -117,4 +165,5 @@ def concurrency_text(
     document["seed"] = seed
     document.pop("thresholds", None)
     document.pop("browsers", None)
+    _observe_shop(document, scenario, metrics_url)
     return scenario_text(document)

@@ -10,13 +10,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from doorbuster.capacity.load_step import MeasuredStep, ProposedStep, end_early
 from doorbuster.capacity.load_step_scenario import RateLevel, load_step_text
+from doorbuster.capacity.observed_bound_distances import (
+    abort_distances,
+    missing_values,
+    observed_abort_keys,
+)
 from doorbuster.capacity.scenario_bound_distances import bound_distances
-from doorbuster.errors import RecordError
+from doorbuster.errors import RecordError, RunError
 from doorbuster.gate import validity_issues
 from doorbuster.locust_process import LocustProcess
 from doorbuster.records.reader import Run
@@ -28,18 +34,25 @@ EARLY_END_CHECK_S = 5
 LAST_SECONDS_S = 2  # of a running test: some workers have not reported these yet
 
 
+class OpenedShop(NamedTuple):
+    """The addresses of the shop. metrics_url: of an embedded shop."""
+
+    url: str
+    metrics_url: str | None = None
+
+
 @contextmanager
-def open_shop(plan: Scenario, log: Path) -> Iterator[str]:
-    """The URL of the shop; an embedded shop runs until the block ends.
+def open_shop(plan: Scenario, log: Path) -> Iterator[OpenedShop]:
+    """The addresses of the shop; an embedded shop runs until the block ends.
 
     Raises: TargetError when it does not start.
     """
     if plan.target.url is not None:
-        yield plan.target.url
+        yield OpenedShop(plan.target.url)
         return
     assert plan.target.shop is not None, "a validated target has a url or a shop"
     with start_shop(plan.target.shop.settings, log) as shop:
-        yield shop.url
+        yield OpenedShop(shop.url, shop.metrics_url)
 
 
 def run_scenario(
@@ -81,7 +94,7 @@ class LoadStepRunner:
     plan: Scenario
     thresholds: tuple[Threshold, ...]
     folder: Path
-    url: str
+    shop: OpenedShop
     locustfile: str
     options: tuple[str, ...]
 
@@ -109,6 +122,8 @@ class LoadStepRunner:
         text = self._text(proposal, number)
         run_scenario(text, folder, self.locustfile, self.options, what=what, every_s=POLL_EVERY_S, look=look)
         elapsed_s = time.monotonic() - began_s
+        if number == 1:
+            self._require_observed_values(folder)
         return self._measure(folder, proposal, elapsed_s=elapsed_s, seconds=ended_after_s)
 
     def step_folder(self, proposal: ProposedStep, number: int) -> Path:
@@ -118,7 +133,23 @@ class LoadStepRunner:
         levels = [RateLevel(proposal.rate_per_s, proposal.warmup_s + proposal.hold_s)]
         if proposal.overload_s:
             levels.insert(0, RateLevel(proposal.overload_per_s, proposal.overload_s))
-        return load_step_text(self.plan, levels, url=self.url, seed=self.plan.seed + number)
+        return load_step_text(
+            self.plan,
+            levels,
+            url=self.shop.url,
+            seed=self.plan.seed + number,
+            metrics_url=self.shop.metrics_url,
+        )
+
+    def _require_observed_values(self, folder: Path) -> None:
+        """Every observed metric that is searched for has values: without them no step has a verdict.
+
+        Raises: RunError.
+        """
+        with Run.open(folder) as run:
+            missing = missing_values(run, self.thresholds)
+        if missing:
+            raise RunError(f"{'; '.join(missing)}; a capacity search needs these values at every rate")
 
     def _can_end_early(self, folder: Path, proposal: ProposedStep, seconds: int) -> bool:
         try:
@@ -149,6 +180,7 @@ class LoadStepRunner:
                 seconds=judged,
                 elapsed_s=elapsed_s,
                 stopped=seconds is not None,
+                abort_keys=observed_abort_keys(self.plan),
             )
 
 
@@ -171,8 +203,12 @@ def measure(
     seconds: int,
     elapsed_s: float,
     stopped: bool = False,
+    abort_keys: Sequence[str] = (),
 ) -> MeasuredStep:
-    """Measurements of a recorded load step for the search."""
+    """Measurements of a recorded load step for the search.
+
+    Args: abort_keys: rules of `safety.abort` that bind the search like thresholds.
+    """
     first = round(proposal.overload_s + proposal.warmup_s)
     within = slice(first, first + seconds)
     arrivals = [series for series in run.arrivals().values() if series.planned.any()]
@@ -187,7 +223,10 @@ def measure(
     return MeasuredStep(
         proposal=proposal,
         seconds=seconds,
-        bound_distances=bound_distances(run, thresholds, first=first, seconds=seconds),
+        bound_distances=(
+            *bound_distances(run, thresholds, first=first, seconds=seconds),
+            *abort_distances(run, abort_keys, after_overload=bool(proposal.overload_s)),
+        ),
         in_system=inside[within],
         completed_per_s=max(0.0, (started - grown) / seconds),
         elapsed_s=elapsed_s,

@@ -6,6 +6,7 @@ Rules of this module:
   left out.
 - Seconds count from the end of the warm-up. A request belongs to the second in which it was due.
 - Thresholds of severity "warn" count when there are no others.
+- What a search does not use is listed with the reason, never dropped silently.
 - Thresholds on times cover answered requests. When no threshold counts failures, a failed request counts as
   too slow: a shop must not pass by refusing everybody quickly.
 """
@@ -17,22 +18,30 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from doorbuster.capacity.bound_distance import BoundDistance, Count, Latencies, Ratio
+from doorbuster.capacity.observed_bound_distances import observed_bound_distance, why_not_searchable
 from doorbuster.gate.accumulate import Selector
 from doorbuster.gate.recorded_metrics import RecordedMetrics
 from doorbuster.gate.threshold_result import CounterTotal
 from doorbuster.records.histogram import middle_us
 from doorbuster.records.reader import Run
 from doorbuster.scenario.thresholds.language import Threshold
-from doorbuster.scenario.thresholds.metrics import METRICS
+from doorbuster.scenario.thresholds.metrics import METRICS, OBSERVED, MetricDefinition
 
 _MAX_RATIO = 1 - 1e-9
 
 
 def binding_thresholds(thresholds: Iterable[Threshold]) -> tuple[Threshold, ...]:
     """The thresholds that a higher rate can violate; warnings only when there are no others."""
-    found = [threshold for threshold in thresholds if _binds(threshold)]
+    found = [threshold for threshold in thresholds if not _why_unused(threshold)]
     failing = [threshold for threshold in found if threshold.severity == "fail"]
     return tuple(failing or found)
+
+
+def unused_thresholds(thresholds: Sequence[Threshold]) -> tuple[str, ...]:
+    """The thresholds that a search does not use, each with the reason."""
+    used = binding_thresholds(thresholds)
+    warning = "it only warns, and other thresholds decide"
+    return tuple(f"{one}: {_why_unused(one) or warning}" for one in thresholds if one not in used)
 
 
 def bound_distances(
@@ -40,18 +49,33 @@ def bound_distances(
 ) -> tuple[BoundDistance, ...]:
     """One bound distance for each of `binding_thresholds`, over `seconds` from second `first` on."""
     metrics = RecordedMetrics(run)
-    failures_late = not any(METRICS[threshold.metric].covers_refusals for threshold in thresholds)
+    found = [METRICS[threshold.metric] for threshold in thresholds if threshold.metric in METRICS]
+    failures_late = not any(metric.covers_refusals for metric in found)
     return tuple(
         _bound_distance(metrics, one, first, seconds, failures_late=failures_late) for one in thresholds
     )
 
 
-def _binds(threshold: Threshold) -> bool:
+def _why_unused(threshold: Threshold) -> str:
+    """Why a search cannot use a threshold; "" if it can."""
     metric = METRICS.get(threshold.metric)
-    upper = threshold.operator in ("<", "<=")
     if threshold.relative:
-        return False
-    if metric is None or metric.of_generator or any(tag.name == "phase" for tag in threshold.tags):
+        return "its baseline had another rate"
+    if any(tag.name == "phase" for tag in threshold.tags):
+        return "a load step has no phases"
+    if threshold.metric.startswith(OBSERVED):
+        return why_not_searchable(threshold)
+    if metric is None:
+        return "sections cover whole runs"
+    if metric.of_browsers:
+        return "the few visits of browsers in a load step decide nothing"
+    return "" if _binds(threshold, metric) else "a higher rate does not violate it"
+
+
+def _binds(threshold: Threshold, metric: MetricDefinition) -> bool:
+    """Whether a higher rate can violate it."""
+    upper = threshold.operator in ("<", "<=")
+    if metric.of_generator:
         return False
     if metric.kind == "trend":
         return upper and threshold.aggregation in ("p", "med", "avg", "max")
@@ -63,6 +87,8 @@ def _binds(threshold: Threshold) -> bool:
 def _bound_distance(
     metrics: RecordedMetrics, threshold: Threshold, first: int, seconds: int, *, failures_late: bool
 ) -> BoundDistance:
+    if threshold.metric.startswith(OBSERVED):
+        return observed_bound_distance(metrics, threshold, first, seconds)
     kind = METRICS[threshold.metric].kind
     if kind == "trend":
         return _of_times(metrics, threshold, first, seconds, failures_late=failures_late)

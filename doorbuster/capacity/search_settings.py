@@ -10,6 +10,7 @@ from doorbuster.capacity.search import CHECK_S, MAX_RECOVERY_S, SHORT_ALLOWED, S
 from doorbuster.capacity.search_bracket import WELL_OBSERVED_S
 from doorbuster.errors import UsageError
 from doorbuster.scenario import Scenario, Threshold, estimate
+from doorbuster.scenario.thresholds.metrics import OBSERVED
 from doorbuster.units import format_duration, parse_duration_s, parse_rate_per_s
 
 LONG_STEPS_PER_BUDGET = 8  # a long load step takes at most this part of the budget
@@ -54,8 +55,8 @@ def search_settings(
         visits_s = [one.visit_s for one in expected.channel_journeys if plan.channels[one.channel].is_open]
         warmup_s = min(max(max(visits_s, default=0.0), MIN_WARMUP_S), MAX_WARMUP_S)
     usual_per_s = max(first, min(USUAL_OF_DEMAND * plan.peak_per_s, top))
-    allowed = max((_allowed_per_customer(one, requests) for one in thresholds), default=0.0) or math.inf
-    return planned_settings(first, top, float(round(warmup_s)), budget_s, usual_per_s * allowed)
+    allowed = max((_allowed_per_s(one, requests, usual_per_s) for one in thresholds), default=0.0)
+    return planned_settings(first, top, float(round(warmup_s)), budget_s, allowed or math.inf)
 
 
 def planned_settings(
@@ -100,6 +101,16 @@ def check_budget(settings: SearchSettings) -> None:
             f"{format_duration(settings.warmup_s)} and {verdict_s} of requests for a verdict "
             f"(got {format_duration(settings.budget_s)})"
         )
+
+
+def _allowed_per_s(threshold: Threshold, requests: float, usual_per_s: float) -> float:
+    """Violations per second that a threshold allows; of an observed metric, of one reading a second."""
+    if not threshold.metric.startswith(OBSERVED):
+        return usual_per_s * _allowed_per_customer(threshold, requests)
+    if threshold.percentile is None:
+        return 0.0
+    share = threshold.percentile / 100
+    return 1 - share if threshold.operator in ("<", "<=") else share
 
 
 def _allowed_per_customer(threshold: Threshold, requests: float) -> float:

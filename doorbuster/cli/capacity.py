@@ -100,7 +100,7 @@ def command(
     Example: doorbuster capacity ms-christmas-2004 --profile replatformed
     """
     from doorbuster.capacity.runner import LoadStepRunner, open_shop
-    from doorbuster.capacity.scenario_bound_distances import binding_thresholds
+    from doorbuster.capacity.scenario_bound_distances import binding_thresholds, unused_thresholds
     from doorbuster.capacity.search_settings import check_budget, search_settings
     from doorbuster.cli.check import check_requirements
     from doorbuster.cli.run_workflow import find_locustfiles, find_run_scenario, find_scenario, new_run_folder
@@ -134,12 +134,14 @@ def command(
             'http_req_duration: ["p(95)<1s"]'
         )
     check_budget(settings)
+    for text in unused_thresholds(plan.thresholds):
+        say(f"not used by the search: {text}", style="dim", error=True)
     page = ctx.with_resource(open_live_page(live, plan.title))
     folder = new_run_folder(out, plan.name)
     if not quiet:
         say(plan.title, style="bold", error=True)
-    with open_shop(plan, folder / "shop.log") as address:
-        runner = LoadStepRunner(plan, thresholds, folder, address, locustfiles, tuple(options))
+    with open_shop(plan, folder / "shop.log") as shop:
+        runner = LoadStepRunner(plan, thresholds, folder, shop, locustfiles, tuple(options))
         search = _Search(runner, settings, page, quiet=quiet)
         try:
             interrupted = search.until_answered()

@@ -49,9 +49,9 @@ def run_sweep(
     sweep = ConcurrencySweep(plan, chosen, tuple(parsed), settings.warmup_s, hold_s, folder,
                              locustfile, tuple(options))  # fmt: skip
     shown = SweepView(page, parsed, chosen, settings.warmup_s + hold_s, quiet=quiet)
-    with open_shop(plan, folder / "shop.log") as address:
+    with open_shop(plan, folder / "shop.log") as shop:
         try:
-            interrupted = sweep.run(address, shown.add, shown.watch)
+            interrupted = sweep.run(shop, shown.add, shown.watch)
         except DoorbusterError:
             _conclude_sweep(folder, page)
             raise

@@ -88,6 +88,8 @@ def _print_locust_scenario(console: Console, plan: LocustScenario) -> None:
         rows["headers"] = _header_text(plan.target.headers)
     if plan.observe is not None:
         rows["observed"] = _observed_text(plan)
+    if plan.safety.abort:
+        rows["abort"] = _abort_text(plan)
     for label, value in rows.items():
         console.print(f"[dim]{label:<11}[/] {'as the Locust file says' if value is None else value}")
     _print_thresholds(console, plan)
@@ -168,6 +170,7 @@ def _print_figures(console: Console, plan: Scenario, customers: int) -> None:
             "safety",
             f"at most {safety.max_rate_per_s:g} requests/s, {format_count(safety.max_in_flight)} customers",
         ),
+        ("abort", _abort_text(plan)),
     ]
     table = Table.grid(padding=(0, 3))
     for name, text in rows:
@@ -193,6 +196,14 @@ def _observed_text(plan: Scenario | LocustScenario) -> str:
     if observe is not None and observe.trace_share_ratio:
         parts.append(f"{observe.trace_share_ratio:.3g} of the requests traced")
     return ", ".join(parts)
+
+
+def _abort_text(plan: Scenario | LocustScenario) -> str:
+    """What ends a run early."""
+    from doorbuster.scenario import describe_abort_rule
+
+    rules = [describe_abort_rule(name, rule) for name, rule in plan.safety.abort.items()]
+    return f"when {' or '.join(rules)}" if rules else "no rule ends a run early"
 
 
 def _header_text(headers: Mapping[str, str]) -> str:

@@ -7,7 +7,8 @@ Rules:
 - Metrics are counted and evaluated as after the run, so the final result agrees with the abort.
 - An abort is final, so failing is not enough: the whole 95 % interval must be on the failing side.
 - A lower bound on a count can only be evaluated at the end of the run.
-- A threshold on an observed metric is final as it is measured, without an interval.
+- A threshold on an observed metric is final as it is measured, without an interval; rules of `safety.abort`
+  on one are in `observed_abort`.
 - Pure: the time is an argument.
 """
 
@@ -21,13 +22,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from doorbuster.gate.accumulate import MetricAccumulator, Selector
-from doorbuster.gate.observed_metrics import observed_data
+from doorbuster.gate.observed_abort import ObservedWindow
+from doorbuster.gate.observed_metrics import UP, observed_data
 from doorbuster.gate.threshold_decision import decide
 from doorbuster.gate.threshold_result import MetricData, NoData, RateCounts, ThresholdResult
 from doorbuster.records.batch import Batch, ObservedValue
 from doorbuster.records.observed_reader import ObservedSeries
 from doorbuster.scenario import METRICS, AbortRule, LocustScenario, Phase, Scenario, Threshold, find_phases
-from doorbuster.scenario.observation.observe import Limit
+from doorbuster.scenario.abort_rules import ObservedAbortRule
+from doorbuster.scenario.observation.observe import Limit, SeriesSelector
 from doorbuster.scenario.thresholds.metrics import OBSERVED, find_metric
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.units import format_duration, format_ratio
@@ -39,8 +42,14 @@ class AbortWatch:
     """Decides once a second whether a run of this scenario must end early."""
 
     def __init__(self, scenario: Scenario | LocustScenario) -> None:
-        self._windows = [_Window(name, rule) for name, rule in scenario.safety.abort.items()]
+        rules = scenario.safety.abort
         phases = find_phases(scenario.demand.rate_curve) if scenario.demand is not None else ()
+        self._windows = [_Window(name, rule) for name, rule in rules.items() if isinstance(rule, AbortRule)]
+        self._observed_windows = [
+            ObservedWindow(key, rule, phases, scenario.observe)
+            for key, rule in rules.items()
+            if isinstance(rule, ObservedAbortRule)
+        ]
         watched = [one for one in scenario.thresholds if one.abort_on_fail and not _needs_the_end(one)]
         self._thresholds = [
             LiveThreshold(threshold, phases) for threshold in watched if is_known_live(threshold)
@@ -71,7 +80,12 @@ class AbortWatch:
         reasons += [threshold.feed(reports, at_s) for threshold in self._thresholds]
         values = tuple(observed)
         reasons += [threshold.feed(values, at_s) for threshold in self._observed]
+        reasons += [window.feed(values) for window in self._observed_windows]
         return next((reason for reason in reasons if reason is not None), None)
+
+    def problems(self) -> tuple[str, ...]:
+        """At the end of a run: one sentence for each rule that could never be evaluated."""
+        return tuple(window.problem for window in self._observed_windows if window.problem)
 
 
 def is_known_live(threshold: Threshold) -> bool:
@@ -181,16 +195,20 @@ class LiveObserved:
         self._threshold = threshold
         self._select = Selector.of(threshold, phases)
         self._limits = limits
+        self._name = threshold.metric.removeprefix(OBSERVED)
+        limit = limits.get(self._name)
+        self._needed = {self._name, UP, *([limit.name] if isinstance(limit, SeriesSelector) else [])}
         self._values: dict[tuple[str, str, str], tuple[list[int], list[float]]] = {}
         self._is_new = False
 
     def feed(self, observed: tuple[ObservedValue, ...], at_s: float) -> str | None:
         """Add values; returns the reason to end the run, or None."""
         for row in observed:
-            seconds, values = self._values.setdefault((row.source, row.name, row.labels), ([], []))
-            seconds.append(row.second)
-            values.append(row.value)
-            self._is_new |= row.name == self._threshold.metric.removeprefix(OBSERVED)
+            if row.name in self._needed:
+                seconds, values = self._values.setdefault((row.source, row.name, row.labels), ([], []))
+                seconds.append(row.second)
+                values.append(row.value)
+                self._is_new |= row.name == self._name
         if at_s < self._threshold.delay_abort_eval_s or not self._is_new:
             return None
         self._is_new = False

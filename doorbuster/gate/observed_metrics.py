@@ -19,7 +19,7 @@ from doorbuster.gate.accumulate import Selector
 from doorbuster.gate.threshold_result import MetricData, NoData, SectionValue
 from doorbuster.records.observed_reader import ObservedSeries
 from doorbuster.scenario.observation.observe import Limit, SeriesSelector
-from doorbuster.scenario.thresholds.language import Threshold
+from doorbuster.scenario.thresholds.language import Threshold, Unit
 from doorbuster.scenario.thresholds.metrics import OBSERVED
 from doorbuster.units import format_counted, format_ratio
 
@@ -27,6 +27,14 @@ MIN_COVERAGE_RATIO = 0.9
 UP = "up"
 _NAMES = {"avg": "average", "min": "lowest", "max": "highest", "med": "median", "last": "last"}
 _ABOVE = ("<", "<=", "==", "!=")  # of these, the highest series is the furthest on the wrong side
+
+
+class Readings(NamedTuple):
+    """Selected readings of one series: `values[i]` in the unit of a bound, at second `seconds[i]`."""
+
+    series: ObservedSeries
+    seconds: NDArray[np.int64]
+    values: NDArray[np.float64]
 
 
 class _SeriesValue(NamedTuple):
@@ -47,24 +55,14 @@ def observed_data(
 
     Args: limits: `observe.limits` of the scenario. length_s: of the run so far.
     """
-    name = threshold.metric.removeprefix(OBSERVED)
-    labels = {tag: value for tag, value in select.tags.items() if tag != "phase"}
-    chosen = [one for one in series if one.matches(name, labels)]
-    found: list[_SeriesValue] = []
-    for one in chosen:
-        inside = _inside(one, select)
-        if not inside.any():
-            continue
-        values = _in_unit(threshold, one, limits.get(name), series)
-        if isinstance(values, NoData):
-            return values
-        found.append(_SeriesValue(_aggregate(threshold, values[inside]), int(inside.sum()), one))
-    if not found:
-        return NoData(_why_none(name, labels, series))
+    readings = observed_readings(threshold, select, series, limits)
+    if isinstance(readings, NoData):
+        return readings
+    found = [_SeriesValue(_aggregate(threshold, one.values), one.values.size, one.series) for one in readings]
     worst = (max if threshold.operator in _ABOVE else min)(found, key=lambda one: one.value)
     if threshold.operator == "==":
         worst = max(found, key=lambda one: abs(one.value - threshold.bound))
-    coverage = _coverage(worst.series.source, select, series, length_s)
+    coverage = observed_coverage(worst.series.source, select, series, length_s)
     if threshold.holds(worst.value) and coverage < MIN_COVERAGE_RATIO:
         return NoData(
             f"{threshold.metric} was recorded in {format_ratio(coverage)} of the seconds only, because its "
@@ -75,6 +73,23 @@ def observed_data(
     )
 
 
+def observed_readings(
+    threshold: Threshold, select: Selector, series: Sequence[ObservedSeries], limits: Mapping[str, Limit]
+) -> list[Readings] | NoData:
+    """The selected readings of every series that the threshold names, one series at least."""
+    name = threshold.metric.removeprefix(OBSERVED)
+    labels = {tag: value for tag, value in select.tags.items() if tag != "phase"}
+    found: list[Readings] = []
+    for one in series:
+        if not one.matches(name, labels) or not (inside := _inside(one, select)).any():
+            continue
+        values = values_in_unit(threshold.metric, threshold.unit, one, limits.get(name), series)
+        if isinstance(values, NoData):
+            return values
+        found.append(Readings(one, one.seconds[inside], values[inside]))
+    return found or NoData(_why_none(name, labels, series))
+
+
 def _inside(series: ObservedSeries, select: Selector) -> NDArray[np.bool_]:
     """Which values belong to the run, or to the chosen phase of it."""
     first, end = select.seconds or (0, np.iinfo(np.int64).max)
@@ -82,25 +97,28 @@ def _inside(series: ObservedSeries, select: Selector) -> NDArray[np.bool_]:
     return inside
 
 
-def _in_unit(
-    threshold: Threshold, one: ObservedSeries, limit: Limit | None, series: Iterable[ObservedSeries]
+def values_in_unit(
+    metric: str, unit: Unit, one: ObservedSeries, limit: Limit | None, series: Iterable[ObservedSeries]
 ) -> NDArray[np.float64] | NoData:
-    """The values of a series in the unit of the bound."""
-    if threshold.unit == "ms":
+    """The values of a series in the unit of a bound.
+
+    Args: metric: its name in messages. series: those that may state the limit.
+    """
+    if unit == "ms":
         factor = _ms_factor(one.name)
         if factor is None:
-            return NoData(f"{threshold.metric} is not a time, but its bound is: its name has no unit of time")
+            return NoData(f"{metric} is not a time, but its bound is: its name has no unit of time")
         return one.values * factor
-    if threshold.unit != "ratio":
+    if unit != "ratio":
         return one.values
     if limit is not None:
         most = _limit_at(one, limit, series)
         if most is None:
-            return NoData(f"the limit of {threshold.metric} was not observed")
+            return NoData(f"the limit of {metric} was not observed")
         return one.values / most
     if one.values.max() > 1.0:
         return NoData(
-            f"{threshold.metric} is not a share, since it reached {one.values.max():.4g}; state its limit: "
+            f"{metric} is not a share, since it reached {one.values.max():.4g}; state its limit: "
             f"observe: {{limits: {{{one.name}: ...}}}}"
         )
     return one.values
@@ -143,7 +161,9 @@ def _aggregate(threshold: Threshold, values: NDArray[np.float64]) -> float:
             return float(np.quantile(values, (threshold.percentile or 0.0) / 100.0, method="higher"))
 
 
-def _coverage(source: str, select: Selector, series: Iterable[ObservedSeries], length_s: float) -> float:
+def observed_coverage(
+    source: str, select: Selector, series: Iterable[ObservedSeries], length_s: float
+) -> float:
     """The share of its turns in which a source could be read; turns are as far apart as is usual for it."""
     up = next((one for one in series if one.name == UP and one.source == source), None)
     if up is None or not up.seconds.size:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from doorbuster.gate.estimate import MetricEstimate, estimate, round_to_bucket
 from doorbuster.gate.threshold_result import MetricData, NoData, ThresholdResult, ThresholdStatus
-from doorbuster.scenario.thresholds.language import Threshold
+from doorbuster.scenario.thresholds.language import Threshold, Unit
 from doorbuster.units import format_count, format_duration, format_ratio
 
 _REQUIRED = {
@@ -74,7 +74,12 @@ def without_value(threshold: Threshold, reason: str, required: str) -> Threshold
 
 def format_bound(threshold: Threshold, value: float) -> str:
     """A value with the unit of the threshold."""
-    match threshold.unit:
+    return format_in_unit(threshold.unit, value)
+
+
+def format_in_unit(unit: Unit, value: float) -> str:
+    """A value in the unit of a bound."""
+    match unit:
         case "ms":
             return format_duration(value / 1e3)
         case "ratio":

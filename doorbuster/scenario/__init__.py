@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from doorbuster.scenario.abort_rules import AbortRule
 from doorbuster.scenario.browsers import Browsers, BrowserStep, journey_of
 from doorbuster.scenario.customers.assets import ASSET_STEPS
 from doorbuster.scenario.customers.behaviour import Constant, Exponential, Lognormal, Patience, Think, Uniform
@@ -21,6 +22,7 @@ from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.demand.phases import Phase, find_phases, phase_seconds
 from doorbuster.scenario.demand.rate_curve import RateCurve
 from doorbuster.scenario.describe import (
+    describe_abort_rule,
     describe_browsers,
     describe_channel,
     describe_freshness,
@@ -56,7 +58,6 @@ from doorbuster.scenario.reader import (
     read_scenario,
 )
 from doorbuster.scenario.recorded import recorded_phases
-from doorbuster.scenario.safety import AbortRule
 from doorbuster.scenario.schema import scenario_schema, schema_text
 from doorbuster.scenario.target.content_checks import EVERY_STEP, ContentRule
 from doorbuster.scenario.target.target import is_driver_name
@@ -121,6 +122,7 @@ __all__ = [
     "channels_exceeding_drain",
     "check_size",
     "count_customers",
+    "describe_abort_rule",
     "describe_browsers",
     "describe_channel",
     "describe_freshness",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from doorbuster.scenario.abort_rules import AbortRule, AnyAbortRule
 from doorbuster.scenario.browsers import Browsers, journey_of
 from doorbuster.scenario.customers.behaviour import Patience
 from doorbuster.scenario.customers.channels import Channel
@@ -9,7 +10,7 @@ from doorbuster.scenario.customers.devices import PageDepth, ordering_shares
 from doorbuster.scenario.customers.failure_reactions import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.freshness import FRESHNESS_KINDS, Freshness
 from doorbuster.scenario.target.content_checks import EVERY_STEP, ContentRule
-from doorbuster.units import format_duration
+from doorbuster.units import format_duration, format_ratio
 
 
 def describe_channel(channel: Channel) -> tuple[str, ...]:
@@ -51,6 +52,16 @@ def describe_browsers(browsers: Browsers, storefront: str) -> str:
     pages = ", ".join(step.page for step in journey_of(browsers, storefront))
     calm, after = format_duration(browsers.calm_s), format_duration(browsers.after_s)
     return f"{who} {pages}: for {calm} before the first customer, during the run, and for {after} after it"
+
+
+def describe_abort_rule(name: str, rule: AnyAbortRule) -> str:
+    """An abort rule as a condition: "turned_away >= 90.0 % for 1m"."""
+    if isinstance(rule, AbortRule):
+        return f"{name} >= {format_ratio(rule.ratio)} for {format_duration(rule.for_s)}"
+    bound = format_ratio(rule.bound) if rule.unit == "ratio" else f"{rule.bound:.4g}"
+    if rule.unit == "ms":
+        bound = format_duration(rule.bound / 1e3)
+    return f"{name} {rule.operator} {bound} for {format_duration(rule.for_s)}"
 
 
 def describe_rule(rule: ContentRule) -> str:

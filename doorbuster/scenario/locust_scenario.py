@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import BeforeValidator, Field
 
+from doorbuster.scenario.abort_rules import AnyAbortRule, parse_abort
 from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.model import DEFAULT_SEED, check_target_allowed, parse_scenario_thresholds
 from doorbuster.scenario.observation.observe import Observe
@@ -23,10 +24,11 @@ from doorbuster.scenario.parsing.document import read_document
 from doorbuster.scenario.parsing.sourced import SourcedModel
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import DurationS, RequestsPerS, Text, is_number, value_type, whole
-from doorbuster.scenario.safety import MAX_IN_FLIGHT, AbortRule, parse_abort, parse_hosts
+from doorbuster.scenario.safety import MAX_IN_FLIGHT, parse_hosts
 from doorbuster.scenario.target.target import is_loopback, parse_url
 from doorbuster.scenario.target.target_headers import parse_target_headers
-from doorbuster.scenario.thresholds.language import Threshold, threshold_selectors
+from doorbuster.scenario.thresholds.language import Threshold, metric_selectors
+from doorbuster.scenario.thresholds.metrics import OBSERVED
 from doorbuster.shop_settings import MAX_SEED
 
 MAX_USERS = 1_000_000
@@ -100,8 +102,9 @@ class LocustSafety(StrictModel):
     allow: Annotated[tuple[str, ...], parse_hosts] = Field(
         default=(), description="Hosts that may be loaded; this machine always may."
     )
-    abort: Annotated[dict[str, AbortRule], parse_abort] = Field(
-        default={}, description="Rates that end the run when they stay that high: http_req_failed."
+    abort: Annotated[dict[str, AnyAbortRule], parse_abort] = Field(
+        default={},
+        description="What ends the run when it stays that high: http_req_failed, or an observed metric.",
     )
     max_rate_per_s: RequestsPerS | None = Field(
         default=None,
@@ -117,9 +120,10 @@ class LocustSafety(StrictModel):
         """A plain Locust file has users, not customers with outcomes."""
         abort = raw.get("abort")
         for name in abort if isinstance(abort, Mapping) else ():
-            if name != "http_req_failed":
+            if name != "http_req_failed" and not str(name).strip().startswith(OBSERVED):
                 rule = "cannot end the run of a plain Locust file, which has no customers"
-                yield KeyIssue(("abort", str(name)), rule, way_out="use http_req_failed", at="key")
+                way_out = "use http_req_failed or an observed metric"
+                yield KeyIssue(("abort", str(name)), rule, way_out=way_out, at="key")
 
 
 class LocustScenario(SourcedModel):
@@ -165,15 +169,15 @@ class LocustScenario(SourcedModel):
         for key in ("trace_share", "trace_url", "shop"):
             if entry(raw.get("observe"), key) is not None:
                 yield KeyIssue(("observe", key), "has no effect on a plain Locust file", at="key")
-        for key, selector in threshold_selectors(raw.get("thresholds")):
-            if "." not in selector.metric and selector.metric not in metrics:
+        for path, selector in metric_selectors(raw):
+            if "." not in selector.metric and selector.metric not in metrics and path[0] == "thresholds":
                 rule = "is not measured for a plain Locust file"
                 way_out = f"use {', '.join(metrics)}, or customers of your own"
-                yield KeyIssue(("thresholds", key), rule, selector.metric, way_out, at="key")
+                yield KeyIssue(path, rule, selector.metric, way_out, at="key")
             for name, value in selector.tags:
                 if name == "phase" and not is_open:
                     rule = "names a phase, and a plain Locust file has no demand curve"
-                    yield KeyIssue(("thresholds", key), rule, value, at="key")
+                    yield KeyIssue(path, rule, value, at="key")
 
 
 read_locust_scenario = LocustScenario.read

@@ -33,6 +33,7 @@ from doorbuster.scenario.target.merchants import merchant_rules
 from doorbuster.scenario.target.target import Target, is_loopback, parse_url
 from doorbuster.scenario.thresholds.language import (
     Threshold,
+    metric_selectors,
     read_thresholds,
     threshold_selectors,
     thresholds_schema,
@@ -126,7 +127,7 @@ class Scenario(SourcedModel):
         demand = try_parse(Demand.model_validate, raw.get("demand"))
         if demand is not None:
             yield from own_demand_rules(raw.get("channels"), demand)
-            yield from _check_phase_tags(raw.get("thresholds"), demand)
+            yield from _check_phase_tags(raw, demand)
             yield from _check_offline(raw.get("channels"), demand)
         yield from browser_rules(raw.get("browsers"), raw.get("target"))
         yield from merchant_rules(raw.get("channels"), raw.get("target"), raw.get("freshness"))
@@ -221,14 +222,14 @@ def _names(journeys: object) -> Iterable[object]:
     return journeys if isinstance(journeys, dict) else ()
 
 
-def _check_phase_tags(thresholds: object, demand: Demand) -> Iterator[KeyIssue]:
-    """Thresholds name only phases of the curve: without data they would be inconclusive."""
+def _check_phase_tags(raw: Mapping[str, Any], demand: Demand) -> Iterator[KeyIssue]:
+    """Thresholds and abort rules name only phases of the curve: without data they would be inconclusive."""
     names = [phase.name for phase in find_phases(demand.rate_curve)]
-    for key, selector in threshold_selectors(thresholds):
+    for path, selector in metric_selectors(raw):
         for name, value in selector.tags:
             if name == "phase" and value not in names:
                 rule = "names a phase that the curve of this scenario does not have"
-                yield KeyIssue(("thresholds", key), rule, value, did_you_mean(value, names), at="key")
+                yield KeyIssue(path, rule, value, did_you_mean(value, names), at="key")
 
 
 def _check_offline(channels: object, demand: Demand) -> Iterator[KeyIssue]:

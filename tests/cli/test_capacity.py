@@ -63,9 +63,9 @@ def test_a_load_step_that_is_ended_early_is_evaluated_up_to_that_second(root, tm
     """What came after, when nobody was let in any more, would make it the generator's fault."""
     (tmp_path / "tiny.yaml").write_text(SCENARIO)
     plan, looks = load_scenario(tmp_path / "tiny.yaml"), []
-    with open_shop(plan, tmp_path / "shop.log") as url:
+    with open_shop(plan, tmp_path / "shop.log") as shop:
         locustfile = root / "locustfiles/retail_peak.py"
-        runner = LoadStepRunner(plan, binding_thresholds(plan.thresholds), tmp_path, url, locustfile, ())
+        runner = LoadStepRunner(plan, binding_thresholds(plan.thresholds), tmp_path, shop, locustfile, ())
         measured = runner.run(ProposedStep("ramp", 8.0, 1.0, 60.0, "far too much"), 1, looks.append)
     assert 10 <= measured.seconds < 60
     assert f"{measured.seconds} of 60 s judged" in looks

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from doorbuster.scenario import CHANNELS, JOURNEYS, METRICS, STEPS, read_scenario
+from doorbuster.scenario.abort_rules import ABORT_RATES
 from doorbuster.scenario.browsers import Browsers, BrowserStep
 from doorbuster.scenario.customers.behaviour import PATIENCE, THINK_DISTRIBUTIONS, Patience
 from doorbuster.scenario.customers.channels import Channel
@@ -30,7 +31,7 @@ from doorbuster.scenario.observation.sources import (
     ReceiverSettings,
     ScrapeSettings,
 )
-from doorbuster.scenario.safety import ABORT_RATES, Safety
+from doorbuster.scenario.safety import Safety
 from doorbuster.scenario.target.content_checks import ContentRule
 from doorbuster.scenario.target.embedded_shop import DependencyFault, Shop, WaitingRoomKeys
 from doorbuster.scenario.target.target import STOREFRONTS, Target

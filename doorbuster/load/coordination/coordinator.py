@@ -45,6 +45,7 @@ from doorbuster.load.target.endpoint import (
     target_headers,
 )
 from doorbuster.load.target.ledger_reader import LedgerBaseline, merge, read_baseline, read_ledger
+from doorbuster.load.target.observation import EVENT_KIND as OBSERVE_EVENT
 from doorbuster.load.target.observation import TargetObserver
 from doorbuster.output import masked
 from doorbuster.records.batch import Batch, ObservedValue
@@ -326,6 +327,9 @@ class RunCoordinator:
             gevent.sleep(WINDOW_S)
         assert self._observer is not None
         self._log.observe(*self._observer.stop(gevent.sleep))
+        for problem in self._abort.problems():
+            note(problem)
+            self._record(OBSERVE_EVENT, problem)
         ledger = self._read_ledger(LEDGER_LIMIT_S if status == "finished" else 2 * REPORT_INTERVAL_S)
         if ledger is not None:
             storable = storable_ledger(ledger)

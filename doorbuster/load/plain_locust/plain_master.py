@@ -33,7 +33,9 @@ from doorbuster.load.plain_locust.request_recorder import RequestRecorder
 from doorbuster.load.plain_locust.visits import VisitStarter
 from doorbuster.load.run_plan import REPORT_INTERVAL_S
 from doorbuster.load.runtime.generator_info import generator_info
+from doorbuster.load.runtime.notes import note
 from doorbuster.load.runtime.supervision import end_with_command
+from doorbuster.load.target.observation import EVENT_KIND as OBSERVE_EVENT
 from doorbuster.load.target.observation import TargetObserver
 from doorbuster.records.batch import Batch, ObservedValue
 from doorbuster.records.metadata import RunMeta, RunStatus
@@ -229,6 +231,9 @@ class PlainRun:
             for name in self._workers.names:
                 self._environment.runner.send_message(CLOSE, {"cause": self._cause()}, client_id=name)
         self._log.observe(*self._observer.stop(gevent.sleep))
+        for problem in self._abort.problems():
+            note(problem)
+            self._log.record(elapsed_s, OBSERVE_EVENT, problem)
         give_up_at = perf_counter() + FINAL_REPORT_LIMIT_S + self._environment.stop_timeout
         self._log.write_queue()
         while not self._registry.complete and perf_counter() < give_up_at:

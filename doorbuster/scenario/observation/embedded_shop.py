@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from doorbuster.scenario.observation.observe import Limit, ObservedResource, SeriesSelector
 from doorbuster.shop_settings import DEPENDENCIES
 
@@ -42,6 +44,24 @@ SHOP_RESOURCES: dict[str, ObservedResource] = {
     },
 }  # fmt: skip
 """A resource whose limit the shop does not state, such as a service without slots, has no utilisation."""
+
+
+def shop_observation(metrics_url: str) -> dict[str, dict[str, Any]]:
+    """The keys of `observe` with which a running embedded shop is observed as any other target is."""
+    resources = {
+        name: {key: _written(value) for key, value in resource if value is not None}
+        for name, resource in SHOP_RESOURCES.items()
+    }
+    return {"sources": {SHOP_SOURCE: {"scrape": {"url": metrics_url}}}, "resources": resources}
+
+
+def _written(value: Limit) -> float | str:
+    """A number, or a metric as a scenario writes it."""
+    if not isinstance(value, SeriesSelector):
+        return value
+    inside = ",".join(f"{name}:{label}" for name, label in value.labels.items())
+    return f"{value.name}{{{inside}}}" if inside else value.name
+
 
 SHOP_METRICS = frozenset({
     "shop_database_workers", "shop_database_busy_seconds_total", "shop_database_held_seconds_total",

@@ -1,4 +1,4 @@
-"""Rules over `observe`, `thresholds` and `target`: thresholds name only what can be observed."""
+"""Rules over `observe`, `thresholds`, `safety` and `target`: they name only what can be observed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from doorbuster.scenario.observation.embedded_shop import SHOP_METRICS, SHOP_SOURCE
 from doorbuster.scenario.observation.observe import DERIVED_NAMES, Observe, SeriesSelector
 from doorbuster.scenario.parsing.diagnostics import KeyIssue, did_you_mean, entry, try_parse
-from doorbuster.scenario.thresholds.language import threshold_selectors
+from doorbuster.scenario.thresholds.language import metric_selectors
 from doorbuster.scenario.thresholds.metrics import OBSERVED
 
 
 def observed_rules(raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
-    """Every observed metric of a threshold has a source that may send it."""
+    """Every observed metric of a threshold or abort rule has a source that may send it."""
     given = raw.get("observe")
     observe = Observe() if given is None else try_parse(Observe.model_validate, given)
     if observe is None:
@@ -27,17 +27,17 @@ def observed_rules(raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
         rule = "is the name of the embedded shop's own source"
         yield KeyIssue(("observe", "sources", SHOP_SOURCE), rule, way_out="choose another name", at="key")
     yield from _unknown_series(observe, has_shop=has_shop)
-    for key, selector in threshold_selectors(raw.get("thresholds")):
+    for path, selector in metric_selectors(raw):
         name = selector.metric.removeprefix(OBSERVED)
         if name == selector.metric:
             continue
         if not observe.sources and not has_shop:
             rule = "names an observed metric, but nothing is observed"
-            yield KeyIssue(("thresholds", key), rule, "", "add observe with a source", at="key")
+            yield KeyIssue(path, rule, "", "add observe with a source", at="key")
         elif not (has_shop and name in (SHOP_METRICS | DERIVED_NAMES)) and not observe.may_have(name):
             known = (*observe.names, *(SHOP_METRICS if has_shop else ()))
             rule = "names a metric that no source of observe has"
-            yield KeyIssue(("thresholds", key), rule, name, did_you_mean(name, known), at="key")
+            yield KeyIssue(path, rule, name, did_you_mean(name, known), at="key")
 
 
 def _unknown_series(observe: Observe, *, has_shop: bool) -> Iterator[KeyIssue]:

@@ -198,6 +198,11 @@ class ObservedSource(StrictModel):
         return self.every_s or (5.0 if self.kind == "prometheus" else MIN_EVERY_S)
 
     @property
+    def receives(self) -> bool:
+        """Whether the target sends values, at moments of its own choice."""
+        return isinstance(self.settings, ReceiverSettings)
+
+    @property
     def url(self) -> str | None:
         """The address that is read; None for a source that receives, or is on this machine."""
         return getattr(self.settings, "url", None)

@@ -194,6 +194,16 @@ def threshold_selectors(thresholds: object) -> Iterator[tuple[str, MetricSelecto
             yield str(key), selector
 
 
+def metric_selectors(raw: Mapping[str, Any]) -> Iterator[tuple[Path, MetricSelector]]:
+    """Every metric that the thresholds and abort rules of a raw scenario name, with its place."""
+    for path in (("thresholds",), ("safety", "abort")):
+        block: object = raw
+        for key in path:
+            block = block.get(key) if isinstance(block, Mapping) else None
+        for name, selector in threshold_selectors(block):
+            yield (*path, name), selector
+
+
 def _split_tags(text: str, metric: str) -> list[str]:
     """The tags of a selector; a request name may contain commas, such as {name:/map/51.5,-0.1}."""
     found = find_metric(metric)
