@@ -95,10 +95,15 @@ def format_ratio(ratio: float) -> str:
 
 
 def format_count(count: float) -> str:
-    """ "1,234" for whole numbers, one decimal below a hundred otherwise."""
+    """ "1,234" for whole numbers; otherwise one decimal below a hundred, three significant digits above."""
     if float(count).is_integer():
         return f"{int(count):,}"
-    return f"{count:,.1f}" if abs(count) < 100 else f"{count:,.0f}"
+    return f"{count:,.1f}" if abs(count) < 100 else f"{round_to_three_digits(count):,.0f}"
+
+
+def round_to_three_digits(value: float) -> float:
+    """The number with three significant digits."""
+    return float(f"{value:.3g}")
 
 
 def format_counted(count: float, singular: str, plural: str = "") -> str:

@@ -42,7 +42,7 @@ def forecast(history: Sequence[Path], **options: Any) -> int:
     \b
     Example: doorbuster demand forecast orders.csv --growth 5%..15%
     """
-    from doorbuster.cli.progress import working
+    from doorbuster.cli.progress import each, progress
     from doorbuster.forecast.forecast_peak import forecast_peak
     from doorbuster.forecast.input.read_history import read_history
     from doorbuster.forecast.models import INSTALL, model_forecasters
@@ -51,12 +51,13 @@ def forecast(history: Sequence[Path], **options: Any) -> int:
     from doorbuster.report import print_section
 
     settings, base = forecast_settings(options), base_scenario(options)
-    series = read_history(history, history_options(options))
+    size = sum(path.stat().st_size for path in history)
+    with progress("reading", size, in_bytes=True) as advance:
+        series = read_history(history, history_options(options), advance)
     models = model_forecasters(options["country"])
     if not models:
         say(f"only the base, growth x season, is used; for models to compare it with: {INSTALL}", error=True)
-    with working("forecasting"):
-        found = forecast_peak(series, settings, models, datetime.now().astimezone().date())
+    found = forecast_peak(series, settings, models, datetime.now().astimezone().date(), each)
     folder: Path = options["out"]
     write_forecast(found, folder, base)
     for section in forecast_sections(found):

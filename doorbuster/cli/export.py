@@ -38,7 +38,7 @@ def command(run: Path, out: Path | None, kind: Kind) -> int:
     \b
     Example: doorbuster export reports/sample --out sample.hlog
     """
-    from doorbuster.cli.progress import working
+    from doorbuster.cli.progress import each
     from doorbuster.errors import UsageError
     from doorbuster.records.export import export_hlog
     from doorbuster.records.reader import Run
@@ -47,8 +47,8 @@ def command(run: Path, out: Path | None, kind: Kind) -> int:
     file = out or (run if run.is_dir() else run.parent) / "run.hlog"
     with Run.open(run) as opened:
         try:
-            with working("exporting"), file.open("w", encoding="utf-8") as log:
-                lines, requests = export_hlog(opened, log, kind=kind)
+            with file.open("w", encoding="utf-8") as log:
+                lines, requests = export_hlog(opened, log, kind=kind, track=each)
         except OSError as error:
             raise UsageError(
                 f"cannot write {file}: {error.strerror}; choose another file with --out"

@@ -9,18 +9,18 @@ Rules of this module
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from doorbuster.output import is_screen, open_console, say
+from doorbuster.output.tracking import Advance
 from doorbuster.units import format_duration
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 T = TypeVar("T")
-Advance = Callable[[float], None]
 LINE_EVERY_S = 10.0
 MIN_RATIO = 0.1  # done before an estimate is made: the first part often takes longer
 _open: list[str] = []  # what is shown now

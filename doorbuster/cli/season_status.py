@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from doorbuster.cli.progress import each
 from doorbuster.cli.section_scripts import analysis_scripts
 
 if TYPE_CHECKING:
@@ -22,4 +23,4 @@ def status_of(folder: Path, today: datetime | None) -> tuple[SeasonStatus, Path]
 
     found = read_season(folder)
     day = datetime.now().astimezone() if today is None else today
-    return season_status(found, analysis_scripts(), day.date()), found.file
+    return season_status(found, analysis_scripts(), day.date(), each), found.file

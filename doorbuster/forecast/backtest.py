@@ -14,14 +14,16 @@ Source: Tashman (2000), "Out-of-sample tests of forecasting accuracy", Internati
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from doorbuster.forecast.demand_series import DailyDemand
 from doorbuster.forecast.growth_season import MIN_MONTH_DAYS, measured_growth
 from doorbuster.forecast.season_calendar import complete_months, in_month
+from doorbuster.output.tracking import Track, untracked
 
 HORIZONS = (1, 2, 3, 4)
 SIGNIFICANCE = 0.05
@@ -77,21 +79,33 @@ def _grown(demand: DailyDemand, month: np.datetime64, complete: Months) -> float
     return None if growth is None or len(past) < MIN_MONTH_DAYS else float(past.counts.max()) * growth
 
 
-def backtest(demand: DailyDemand, method: str, forecaster: Forecaster) -> Backtest:
-    """Every case that the history allows."""
+def backtests(
+    demand: DailyDemand, forecasters: Mapping[str, Forecaster], track: Track = untracked
+) -> list[Backtest]:
+    """Every case that the history allows, of each method by its name.
+
+    Args: track: shows the progress.
+    """
     complete = complete_months(demand)
-    cases = []
-    for origin in complete[_YEAR + 1 :]:
-        known = demand.between(demand.days[0], origin.astype("datetime64[D]"))
-        months = [
-            origin + (ahead - 1) for ahead in HORIZONS if _is_known(demand, origin + (ahead - 1), complete)
-        ]
-        for month, found in zip(months, forecaster(known, months), strict=True):
-            if found is not None and found > 0 and math.isfinite(found):
-                highest = float(in_month(demand, month).counts.max())
-                ahead = int((month - origin).astype(int)) + 1
-                cases.append(BacktestCase(str(origin), str(month), ahead, found, highest))
-    return Backtest(method, tuple(cases))
+    cases: dict[str, list[BacktestCase]] = {method: [] for method in forecasters}
+    for origin, (method, forecaster) in track(
+        "forecasting", list(product(complete[_YEAR + 1 :], forecasters.items()))
+    ):
+        cases[method] += _cases(demand, origin, forecaster, complete)
+    return [Backtest(method, tuple(found)) for method, found in cases.items()]
+
+
+def _cases(
+    demand: DailyDemand, origin: np.datetime64, forecaster: Forecaster, complete: Months
+) -> Iterator[BacktestCase]:
+    """What the method would have forecast at this origin."""
+    known = demand.between(demand.days[0], origin.astype("datetime64[D]"))
+    months = [origin + (ahead - 1) for ahead in HORIZONS if _is_known(demand, origin + (ahead - 1), complete)]
+    for month, found in zip(months, forecaster(known, months), strict=True):
+        if found is not None and found > 0 and math.isfinite(found):
+            highest = float(in_month(demand, month).counts.max())
+            ahead = int((month - origin).astype(int)) + 1
+            yield BacktestCase(str(origin), str(month), ahead, found, highest)
 
 
 def _is_known(demand: DailyDemand, month: np.datetime64, complete: Months) -> bool:

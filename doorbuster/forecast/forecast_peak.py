@@ -15,7 +15,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from doorbuster.errors import UsageError
-from doorbuster.forecast.backtest import BASE, Backtest, Forecaster, backtest, base_forecaster, choose
+from doorbuster.forecast.backtest import BASE, Backtest, Forecaster, backtests, base_forecaster, choose
 from doorbuster.forecast.burst import highest_of
 from doorbuster.forecast.conformal import ConformalErrors
 from doorbuster.forecast.conversion import ASSUMED_PAGES, PeakConversion, peak_conversion
@@ -36,6 +36,7 @@ from doorbuster.forecast.growth_season import (
 from doorbuster.forecast.quantiles import DemandQuantiles, Draws, log_normal_draws
 from doorbuster.forecast.season_calendar import base_months, complete_months, in_month, month_of, next_peak
 from doorbuster.forecast.within_day import WithinDay, within_day
+from doorbuster.output.tracking import Track, untracked
 from doorbuster.scenario.parsing.value_range import ValueRange
 
 _SHOWN_DAYS = 800
@@ -70,9 +71,11 @@ def forecast_peak(
     settings: ForecastSettings,
     models: Mapping[str, Forecaster],
     today: date,
+    track: Track = untracked,
 ) -> ForecastResult:
     """The forecast; visits are forecast directly where the history has them.
 
+    Args: track: shows the progress of the backtest, which takes most of the time.
     Raises: UsageError if the history is too short for the season and nothing is stated instead.
     """
     rng = np.random.default_rng(settings.seed)
@@ -87,7 +90,7 @@ def forecast_peak(
     peak = _peak_date(daily, settings, series.source, today)
     month = month_of(np.datetime64(peak))
     complete = complete_months(daily)
-    tests = [backtest(daily, name, method) for name, method in {BASE: base_forecaster, **models}.items()]
+    tests = backtests(daily, {BASE: base_forecaster, **models}, track)
     day, method = _highest_day(daily, month, complete, settings, models, tests, rng, series)
     day = _with_campaigns(day, settings.campaigns, rng)
     shape = within_day(series, daily, rng, len(day.draws))

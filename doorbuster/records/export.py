@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
+from doorbuster.output.tracking import Track, untracked
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.hlog import HlogInterval, write_hlog
 from doorbuster.records.reader import Kind, Run
@@ -32,6 +33,7 @@ def export_hlog(
     kind: Kind = "response",
     bucket_s: int = 1,
     tag: Callable[[SeriesKey], str | None] = series_tag,
+    track: Track = untracked,
 ) -> tuple[int, int]:
     """Write the latencies of a run as an HdrHistogram interval log; returns how many lines and requests.
 
@@ -39,12 +41,13 @@ def export_hlog(
         kind: response (from the intended start), service (from the actual start) or first_byte.
         bucket_s: length of an interval in seconds.
         tag: the tag of a series; None leaves it out.
+        track: shows the progress.
     """
     found = run.histograms_by(tag, kind, bucket_s)
     meta = run.meta
 
     def intervals() -> Iterator[HlogInterval]:
-        for name, bucket in sorted(found, key=lambda key: (key[1], key[0])):
+        for name, bucket in track("exporting", sorted(found, key=lambda key: (key[1], key[0]))):
             yield HlogInterval(float(bucket * bucket_s), float(bucket_s), name, found[name, bucket])
 
     write_hlog(

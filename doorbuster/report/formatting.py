@@ -13,7 +13,14 @@ from datetime import UTC, datetime
 from doorbuster.output import clean
 from doorbuster.records.metadata import RunMeta
 from doorbuster.report.section import Metric, Unit
-from doorbuster.units import CURRENCIES, Currency, format_count, format_duration, format_ratio
+from doorbuster.units import (
+    CURRENCIES,
+    Currency,
+    format_count,
+    format_duration,
+    format_ratio,
+    round_to_three_digits,
+)
 
 NOT_KNOWN = "–"
 _MARKDOWN = re.compile(r"([\\`*_\[\]<|~$&])|(?<=://)|(?<=[@#])|(?<=www)(?=\.)")
@@ -77,21 +84,23 @@ def format_value(value: float | None, unit: Unit) -> str:
 
 
 def format_money(amount: float, currency: Currency) -> str:
-    """ "£1.11m" from a million on, "£3,091" from a thousand on, "£12.50" below."""
+    """ "£1.11m" from a million on, "£3,090" from a thousand on, "£12.50" below."""
     for factor, suffix in ((1e9, "bn"), (1e6, "m")):
         if abs(amount) >= factor:
             short = currency.text(amount / factor).removeprefix("-")
             digits = f"{abs(amount) / factor:.3g}"
             symbol = short.rstrip("0123456789.,")
             return f"{'-' if amount < 0 else ''}{symbol}{digits}{suffix}"
-    return currency.text(amount, rounded=abs(amount) >= WHOLE_AMOUNTS)
+    if abs(amount) < WHOLE_AMOUNTS:
+        return currency.text(amount)
+    return currency.text(round_to_three_digits(amount), rounded=True)
 
 
 def format_number(value: float) -> str:
-    """Three significant digits without an exponent for everyday sizes: "13.3", "1,234"."""
-    if float(value).is_integer() or abs(value) >= 1000:
+    """Three significant digits without an exponent: "13.3", "1,230"; whole numbers as they are."""
+    if float(value).is_integer():
         return f"{value:,.0f}"
-    return f"{value:.3g}"
+    return f"{round_to_three_digits(value):,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def format_interval(metric: Metric) -> str:

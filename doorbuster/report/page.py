@@ -48,7 +48,7 @@ def render_page(
             lead_chart=render_chart(chart, "lead") if chart is not None and fluid is None else None,
             browse=not overview.baseline and any(row.could_browse is not None for row in rows),
             wants="order" if any(row.wants == "order" for row in rows) else "browse",
-            sales=any(row.lost_sales is not None for row in rows),
+            sales=sum(row.lost_sales is not None for row in rows) > 1,  # one alone is the figure above
             engineer=engineer,
             signs=SIGNS,
             pens=[*STYLES.values(), *CYCLE],

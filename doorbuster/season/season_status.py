@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from doorbuster.forecast.forecast_result import ForecastResult, read_forecast
+from doorbuster.output.tracking import Track, untracked
 from doorbuster.season.capacity_evidence import CapacityEvidence, merged, read_searches, searches_of_history
 from doorbuster.season.indicators import (
     IndicatorDay,
@@ -98,10 +99,12 @@ class SeasonStatus:
         return next((answer for least, answer in _BY_PROBABILITY if held >= least), "no")
 
 
-def season_status(folder: SeasonFolder, scripts: Sequence[Path], today: date) -> SeasonStatus:
+def season_status(
+    folder: SeasonFolder, scripts: Sequence[Path], today: date, track: Track = untracked
+) -> SeasonStatus:
     """Read everything that season.yaml names.
 
-    Args: scripts: of the sections that explain runs.
+    Args: scripts: of the sections that explain runs; track: shows the progress.
     Raises: RecordError when the forecast or the history cannot be read; single damaged runs are listed.
     """
     season = folder.season
@@ -110,7 +113,7 @@ def season_status(folder: SeasonFolder, scripts: Sequence[Path], today: date) ->
     searches, more = read_searches(map(folder.path, season.capacity))
     if season.history is not None:
         searches = merged(searches, searches_of_history(folder.path(season.history)))
-    explained = [with_sections(run, scripts) for run in _latest_of_each(runs)]
+    explained = [with_sections(run, scripts) for run in track("analysing the runs", _latest_of_each(runs))]
     search = searches[-1] if searches else None
     held = None if forecast is None or search is None else reserve(forecast, search.capacity)
     money, source = _money(season, runs)

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from doorbuster.bundled import search_path
 from doorbuster.cli import doorbuster
 from doorbuster.errors import DoorbusterError
-from doorbuster.forecast.backtest import BASE, backtest
+from doorbuster.forecast.backtest import BASE, backtests
 from doorbuster.forecast.forecast_peak import ForecastSettings, forecast_peak
 from doorbuster.forecast.forecast_result import read_forecast
 from doorbuster.forecast.input.columns import HistoryOptions
@@ -149,7 +149,7 @@ def test_a_stated_season_factor_forecasts_from_a_short_history(orders, forecast,
 def test_the_models_of_statsmodels_take_part_in_the_backtest(two_years):
     pytest.importorskip("statsmodels")
     demand = two_years(1)
-    found = {name: backtest(demand, name, model) for name, model in model_forecasters("GB").items()}
+    found = {one.method: one for one in backtests(demand, model_forecasters("GB"))}
     assert set(found) == {"yearly ratio", "harmonic regression"}
     assert all(test.cases for test in found.values())
     assert found["yearly ratio"].mean_error < 0.25

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from doorbuster.forecast.backtest import BASE, Backtest, BacktestCase, backtest, base_forecaster, choose
+from doorbuster.forecast.backtest import BASE, Backtest, BacktestCase, backtests, base_forecaster, choose
 from doorbuster.forecast.demand_series import DailyDemand
 from doorbuster.forecast.growth_season import levels, peak_day_forecast
 from doorbuster.forecast.season_calendar import (
@@ -146,7 +146,15 @@ def test_the_backtest_forecasts_only_from_earlier_days(two_years):
         seen.append((known.days[-1], months[0]))
         return base_forecaster(known, months)
 
-    found = backtest(demand, BASE, spy)
+    tracked: list[str] = []
+
+    def track(what, items):
+        for item in items:
+            tracked.append(what)
+            yield item
+
+    (found,) = backtests(demand, {BASE: spy}, track)
     assert found.cases
     assert all(last < month.astype("datetime64[D]") for last, month in seen)
     assert found.mean_error < 0.15
+    assert tracked == ["forecasting"] * len(seen)

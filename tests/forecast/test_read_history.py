@@ -182,3 +182,13 @@ def test_the_minutes_of_an_access_log_are_read(tmp_path):
     assert found["visits"].counts.sum() == len(model.behaviour.visits)
     assert found["visits"].grain == "minute"
     assert str(found["visits"].moments[0]) == "2024-11-01T10:00"
+
+
+def test_reading_reports_every_byte_of_the_files_as_it_goes(tmp_path):
+    files = [tmp_path / "one.csv", tmp_path / "two.csv"]
+    for file in files:
+        file.write_text("date,orders\n" + "2024-01-01,1\n" * 12_000, encoding="utf-8")
+    parts: list[float] = []
+    read_history(files, HistoryOptions(), parts.append)
+    assert sum(parts) == pytest.approx(sum(file.stat().st_size for file in files))
+    assert len(parts) == 2 * 3  # after 5,000 and 10,000 rows, and at the end

@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,10 +113,14 @@ def test_a_taken_port_is_named():
 
 def test_browsers_that_never_read_hold_up_neither_the_command_nor_other_browsers(own_server):
     stopped = [events(own_server) for _ in range(10)]
+    tracemalloc.start()
     began_s = time.monotonic()
     for number in range(30):  # more than the buffers of the sockets hold
         own_server.broadcast.publish(f"{number} {'x' * 2**20}")
-    assert time.monotonic() - began_s < 5
+    took_s, (_, most_bytes) = time.monotonic() - began_s, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert took_s < 5
+    assert most_bytes < (len(stopped) + 1) * 4 * 2**20  # a text, its bytes and what is being sent, for each
     with events(own_server) as stream, stream.makefile("rb") as lines:
         until_s = time.monotonic() + 20
         while not lines.readline().startswith(b"data: 29 "):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -76,7 +77,7 @@ def web_ui(request, stalling, tmp_path):
     words = [
         *(sys.executable, "-m", "locust", "-f", ONE_STEP, "--scenario", scenario, "--only-summary"),
         *("--run-folder", tmp_path / "run", "--web-host", "127.0.0.1", "--web-port", port, "--autostart"),
-        *(workers if request.param else ()),
+        *("--csv", tmp_path / "locust", *(workers if request.param else ())),
     ]
     with (tmp_path / "said").open("w") as said:
         process = subprocess.Popen([*map(str, words)], stdout=said, stderr=said)
@@ -115,3 +116,6 @@ def test_the_chart_rises_with_the_waiting_requests_while_nothing_is_answered(web
     assert min(percentile for _, percentile in collapse) > 1_000, shown
     answered = [n for _, _, n in shown]
     assert answered[-1] == pytest.approx(20 * ANSWERS_FOR_S, rel=0.5)  # only requests that ended
+    with (tmp_path / "locust_stats_history.csv").open(newline="") as file:
+        users = [int(row["User Count"]) for row in csv.DictReader(file)]
+    assert max(users) > 20 * 5, users  # customers who wait, not the generators of two workers

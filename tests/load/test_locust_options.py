@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import subprocess
 import sys
@@ -13,8 +14,11 @@ from typing import Any
 
 import pytest
 import requests
+from locust.env import Environment
+from locust.stats import StatsCSVFileWriter
 
 from doorbuster.errors import ExitCode
+from doorbuster.load.locust_plugin.web_ui import count_customers_in_csv
 from doorbuster.locust_process import local_workers
 from doorbuster.records.reader import Run
 
@@ -183,3 +187,21 @@ def wait_for_page(url):
         except requests.ConnectionError:
             assert time.monotonic() < until
             time.sleep(0.2)
+
+
+def test_the_csv_history_counts_customers_as_users(tmp_path):
+    environment, shown = Environment(), iter((37, 41))
+    environment.create_local_runner()
+    for customers in (lambda: 0, lambda: next(shown)):  # the second run of a process counts its own
+        count_customers_in_csv(customers)
+    files = StatsCSVFileWriter(environment, [0.5], str(tmp_path / "locust"))
+    files.stats_history_csv_writer.writerow(files.stats_history_csv_columns)
+    for now in (1.0, 2.0):
+        files._stats_history_data_rows(files.stats_history_csv_writer, now)
+    files.close_files()
+    with Path(files.stats_history_file_name()).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["Timestamp"], row["User Count"], row["Name"]) for row in rows] == [
+        ("1", "37", "Aggregated"),
+        ("2", "41", "Aggregated"),
+    ]

@@ -156,7 +156,7 @@ def test_every_id_is_used_once_and_every_reference_has_its_id(failed):
 def test_the_order_of_the_page_is_verdict_facts_thresholds_sections_method(failed):
     text = words((failed / "index.html").read_text(encoding="utf-8"))
     order = [
-        "FAIL", "Could order", "Sales lost", "Broke at", "Capacity", "Customers per second", "Sales lost",
+        "FAIL", "Could order", "Sales lost", "Broke at", "Capacity", "Customers per second",
         "Why", "What to fix first", "Next", "Confidence",
         "Which thresholds were met?", "Customers and orders", "Could customers browse and order",
         "Did every order arrive",

@@ -34,7 +34,7 @@ def read_parquet_rows(path: Path, wanted: Sequence[str]) -> TableRows:
         for number, row in enumerate(frame.iter_rows(), 1):
             yield number, [_text(value) for value in row]
 
-    return TableRows(str(path), tuple(frame.columns), rows())
+    return TableRows(str(path), tuple(frame.columns), rows(), row_count=len(frame))
 
 
 def _text(value: Any) -> str:

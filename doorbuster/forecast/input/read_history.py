@@ -9,8 +9,8 @@ Rules of this module:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -23,8 +23,10 @@ from doorbuster.forecast.input.parquet import read_parquet_rows
 from doorbuster.forecast.input.sql_dump import read_sql_rows
 from doorbuster.forecast.input.table_rows import TableRows, kind_of, read_csv_rows
 from doorbuster.forecast.input.time_stamps import TimeStampParser, find_time_zone
+from doorbuster.output.tracking import Advance, unseen
 
 _SATURATED_WORDS = {"1", "true", "yes", "t"}
+ROWS_AT_ONCE = 5_000  # between two reports of progress
 _GRAINS: dict[Grain, str] = {"day": "D", "hour": "h", "minute": "m"}
 
 
@@ -38,9 +40,12 @@ class _Collected:
     events: bool = False
 
 
-def read_history(paths: Sequence[Path], options: HistoryOptions) -> dict[Measure, DemandSeries]:
+def read_history(
+    paths: Sequence[Path], options: HistoryOptions, on_progress: Advance = unseen
+) -> dict[Measure, DemandSeries]:
     """The series of orders, of visits, or both.
 
+    Args: on_progress: takes the bytes of the files as they are read.
     Raises: UsageError with every unreadable row, or if the files hold nothing to count.
     """
     collected: dict[Measure, _Collected] = {}
@@ -49,7 +54,7 @@ def read_history(paths: Sequence[Path], options: HistoryOptions) -> dict[Measure
     zone = find_time_zone(options.time_zone)
     for path in paths:
         parser = TimeStampParser(options.date_format, zone)
-        table = _open(path, options)
+        table = _tracked(_open(path, options), path.stat().st_size, on_progress)
         problems += _read(table, choose_columns(table.file, table.columns, options), parser, collected)
         problems += _doubts(table.file, parser)
         if parser.offsets and zone is None:
@@ -62,6 +67,22 @@ def read_history(paths: Sequence[Path], options: HistoryOptions) -> dict[Measure
     if not series:
         raise UsageError(f"{source}: nothing is counted in it; every count is 0 or the table has no rows")
     return series
+
+
+def _tracked(table: TableRows, size: int, on_progress: Advance) -> TableRows:
+    """The table, whose rows report how much of `size` was read."""
+
+    def rows() -> Iterator[tuple[int, Sequence[str]]]:
+        told = 0.0
+        for number, row in enumerate(table.rows, 1):
+            yield row
+            if number % ROWS_AT_ONCE == 0 and table.row_count:
+                read = size * min(1.0, number / table.row_count)
+                on_progress(read - told)
+                told = read
+        on_progress(size - told)
+
+    return replace(table, rows=rows())
 
 
 def _open(path: Path, options: HistoryOptions) -> TableRows:

@@ -32,13 +32,15 @@ csv.field_size_limit(1_000_000)
 class TableRows:
     """A table: names of the columns, and an iterator over the rows as lists of texts with their line.
 
-    `first_day`: the start date that an export of analytics states, as YYYYMMDD.
+    `first_day`: the start date that an export of analytics states, as YYYYMMDD. `row_count`: about how many
+    rows there are, for progress; 0 where that is not known.
     """
 
     file: str
     columns: tuple[str, ...]
     rows: Iterator[tuple[int, Sequence[str]]]
     first_day: str = ""
+    row_count: int = 0
 
 
 def read_csv_rows(path: Path) -> TableRows:
@@ -67,7 +69,7 @@ def read_csv_rows(path: Path) -> TableRows:
         except csv.Error as error:
             raise UsageError(f"{path}:{head + reader.line_num}: is not CSV ({error})") from error
 
-    return TableRows(str(path), columns, rows(), start)
+    return TableRows(str(path), columns, rows(), start, len(lines) - head)
 
 
 def _is_table(line: str) -> bool:

@@ -43,6 +43,7 @@ from doorbuster.load.http.generator_limits import descriptor_limit
 from doorbuster.load.locust_plugin.node import Node
 from doorbuster.load.locust_plugin.web_ui import (
     EMBEDDED_SHOP,
+    count_customers_in_csv,
     open_peak_tab,
     show_customers_as_users,
     start_hint,
@@ -96,6 +97,7 @@ class MasterNode(Node):
             environment.web_ui.app.before_request(self._check_form)
         self._peak_tab = open_peak_tab(environment, scenario.title, start_hint(scenario))
         show_customers_as_users(environment, scenario, self._live_stats.customers_in_shop)
+        count_customers_in_csv(self._live_stats.customers_in_shop)
 
     def run_is_over(self) -> bool:
         return self._refused or (self.coordinator is not None and self.coordinator.over.is_set())

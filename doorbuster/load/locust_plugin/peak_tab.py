@@ -4,15 +4,18 @@ Rules of this module
 - Only Flask's routes and hooks are used, so that it outlives changes of Locust's own page.
 - The state is computed and the report is written by processes of their own at low priority: this process may
   generate the load. A browser costs it the sending of one text a second, however slow the browser is.
+- A browser that does not read is left after `SEND_LIMIT_S`, so that it keeps neither memory nor the place of
+  another one.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,8 @@ logger = logging.getLogger("doorbuster")
 
 MAX_READERS = 16
 BEAT_S = 5.0
+SEND_LIMIT_S = 10.0  # for a browser that does not read
+PART_BYTES = 2**16  # of a report, sent within the limit
 NOT_STARTED = "There is no run yet. Start one on Locust's page."
 _LINKS = """<nav aria-label="Pages" style="display:flex;flex-wrap:wrap;gap:.25rem;align-items:baseline;
 padding:.3rem 1rem 0;background:#fbfbf9;color:#1c1f23;font:15px system-ui,sans-serif">
@@ -105,28 +110,39 @@ class PeakTab:
         return flask.Response(found.content, headers=found.headers)
 
     def _events(self) -> Any:
+        return self._sent(self._stream(), headers("text/event-stream", "default-src 'none'"))
+
+    def _stream(self) -> Iterator[bytes]:
+        number = 0
+        while True:
+            found = self._broadcast.after(number, timeout_s=BEAT_S)
+            if found is None:
+                yield b": still here\n\n"
+            else:
+                number = found.number
+                yield f"data: {found.text}\n\n".encode()
+
+    def _sent(self, parts: Iterator[bytes], answer_headers: Mapping[str, str]) -> flask.Response:
+        """The answer of these parts, to as many browsers at once as there is room for."""
         if self._readers >= MAX_READERS:
             return flask.Response("too many browsers show this page", status=503, content_type="text/plain")
-        return flask.Response(self._stream(), headers=headers("text/event-stream", "default-src 'none'"))
+        return flask.Response(self._within_limit(parts), headers=answer_headers)
 
-    def _stream(self) -> Iterator[str]:
+    def _within_limit(self, parts: Iterator[bytes]) -> Iterator[bytes]:
+        """The parts; a browser that does not take one in time is treated as gone."""
         self._readers += 1
         try:
-            number = 0
-            while True:
-                found = self._broadcast.after(number, timeout_s=BEAT_S)
-                if found is None:
-                    yield ": still here\n\n"
-                else:
-                    number = found.number
-                    yield f"data: {found.text}\n\n"
+            for part in parts:
+                with gevent.Timeout(SEND_LIMIT_S, BrokenPipeError(errno.EPIPE, "the browser does not read")):
+                    yield part
         finally:
             self._readers -= 1
 
     def _send_report(self) -> Any:
         if self._report is None:
             return flask.Response("there is no report yet", status=404, content_type="text/plain")
-        return flask.Response(self._report.read_bytes(), headers=headers("text/html", REPORT_POLICY))
+        size = {"Content-Length": str(self._report.stat().st_size)}
+        return self._sent(_parts(self._report), headers("text/html", REPORT_POLICY) | size)
 
     def _add_links(self, answer: flask.Response) -> flask.Response:
         """The two tabs above Locust's own page."""
@@ -137,6 +153,13 @@ class PeakTab:
         ):
             answer.set_data(answer.get_data(as_text=True).replace("<body>", f"<body>{self._links}", 1))
         return answer
+
+
+def _parts(path: Path) -> Iterator[bytes]:
+    """The content of a file, in parts."""
+    with path.open("rb") as file:
+        while part := file.read(PART_BYTES):
+            yield part
 
 
 def _verdict(folder: Path) -> dict[str, Any] | None:

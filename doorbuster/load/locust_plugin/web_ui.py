@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import Any
 
 import flask
 import locust.html
 import locust.web
 from locust.runners import MasterRunner
+from locust.stats import StatsCSVFileWriter
 
 from doorbuster.live.request_guard import WebUIGuard, host_of
 from doorbuster.load.locust_plugin.peak_tab import PeakTab
@@ -70,6 +72,33 @@ def show_customers_as_users(environment: Any, scenario: Scenario, customers: Cal
 
     if isinstance(environment.runner, MasterRunner):
         environment.web_ui.app.after_request(count)
+
+
+def count_customers_in_csv(customers: Callable[[], int]) -> None:
+    """Locust's `--csv` history has the customers in the shop as its "User Count".
+
+    Its own count is one user for each worker, whose generator starts the customers.
+    """
+    write = StatsCSVFileWriter._stats_history_data_rows
+    write = getattr(write, "__wrapped__", write)  # of an earlier run in this process
+
+    @wraps(write)
+    def write_customers(self: StatsCSVFileWriter, csv_writer: Any, now: float) -> None:
+        write(self, _HistoryRows(csv_writer, customers()), now)
+
+    setattr(StatsCSVFileWriter, write.__name__, write_customers)
+
+
+class _HistoryRows:
+    """A CSV writer that puts a number of customers into the second column, "User Count"."""
+
+    def __init__(self, csv_writer: Any, customers: int) -> None:
+        self._csv_writer = csv_writer
+        self._customers = customers
+
+    def writerow(self, row: Iterable[Any]) -> None:
+        timestamp, _, *rest = row
+        self._csv_writer.writerow((timestamp, self._customers, *rest))
 
 
 def _channel_ratios(scenario: Scenario, *, of_all: bool) -> dict[str, Any]:

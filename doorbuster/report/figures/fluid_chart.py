@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from doorbuster.output import one_line
@@ -46,12 +46,16 @@ class FluidShape:
 
 @dataclass(frozen=True, slots=True)
 class FluidSpan:
-    """A shaded part of the time, in per cent of the width; `label` is "" where it does not fit."""
+    """A part of the time, in per cent of the width; `label` is "" where it does not fit.
+
+    room: of the label, which starts at the left edge and may reach over later spans without a label.
+    """
 
     left: float
     width: float
     label: str
     shaded: bool
+    room: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +104,12 @@ def fluid_chart(chart: Chart) -> FluidChart | None:
         )
         for position, series in enumerate(chart.overlay)
     )  # fmt: skip
-    spans = tuple(
-        _span(across(max(span.start, first)), across(min(span.end, end)), span.label, place)
-        for place, span in enumerate(chart.spans)
-        if span.end > first and span.start < end
+    spans = _with_room(
+        [
+            _span(across(max(span.start, first)), across(min(span.end, end)), span.label, place)
+            for place, span in enumerate(chart.spans)
+            if span.end > first and span.start < end
+        ]
     )
     marks = [
         (across(mark.at), f"{one_line(mark.label, 24)} {format_clock(mark.at)}") for mark in chart.moments
@@ -165,6 +171,16 @@ def _y(value: float, top: float) -> str:
 def _span(start: float, end: float, label: str, place: int) -> FluidSpan:
     left, width = 100 * max(0.0, start), 100 * (min(1.0, end) - max(0.0, start))
     return FluidSpan(left, width, one_line(label, 24) if width >= NARROW else "", shaded=place % 2 == 1)
+
+
+def _with_room(spans: Sequence[FluidSpan]) -> tuple[FluidSpan, ...]:
+    """The spans with the room of their labels: up to the next label, or the end of the chart."""
+    found: list[FluidSpan] = []
+    limit = 100.0
+    for span in reversed(spans):
+        found.append(replace(span, room=limit - span.left))
+        limit = span.left if span.label else limit
+    return tuple(reversed(found))
 
 
 def _moments(marks: Sequence[tuple[float, str]]) -> tuple[PlacedText, ...]:

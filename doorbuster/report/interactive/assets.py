@@ -13,7 +13,7 @@ from importlib.resources import files
 
 _SCRIPTS = (
     "histogram", "format", "payload", "query", "state", "dom", "chart", "latency_charts", "run_charts",
-    "tables", "controls", "main",
+    "section_charts", "tables", "controls", "main",
 )  # fmt: skip
 _COMMENTS = re.compile(r"^\s*(?://[^\n]*|/\*\*.*?\*/\s*)$", re.MULTILINE | re.DOTALL)
 

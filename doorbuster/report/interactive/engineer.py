@@ -16,6 +16,7 @@ from doorbuster.errors import AnalysisError
 from doorbuster.gate import ThresholdResult, Verdict
 from doorbuster.records.reader import Run
 from doorbuster.report.interactive.assets import page_script, page_styles
+from doorbuster.report.interactive.figure_data import PlacedChart, can_redraw
 from doorbuster.report.interactive.method import configuration, method
 from doorbuster.report.interactive.page_data import run_data
 from doorbuster.report.render.html import (
@@ -94,7 +95,14 @@ def engineer_part(
         ),
         ContentsEntry("method", METHOD_QUESTION),
     ]
-    data = run_data(RunContext(run), sections, baseline)
+    redrawn = {
+        drawn.element_id: PlacedChart(drawn.chart, drawn.chart.title in part.section.sentence)
+        for part in rendered
+        if part.section.name not in PANELS and not part.section.headline
+        for drawn in part.figures
+        if can_redraw(drawn.chart)
+    }
+    data = run_data(RunContext(run), sections, redrawn, baseline)
     html = (
         page_environment()
         .get_template("engineer.html.j2")
@@ -116,6 +124,7 @@ def engineer_part(
             folded=FOLDED,
             replaced_tables=REPLACED_TABLES,
             added=ADDED,
+            redrawn=redrawn,
             contents=contents,
             data=data,
         )

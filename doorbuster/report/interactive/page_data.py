@@ -23,12 +23,14 @@ from doorbuster.records.batch import Exemplar, SeriesKey
 from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
 from doorbuster.report.figures.palette import STYLES
+from doorbuster.report.interactive.figure_data import PlacedChart, figure_data
 from doorbuster.report.interactive.request_cells import RequestCells, pooled_cells, request_cells
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import Section
 from doorbuster.scenario import Threshold
 
 MAX_EXEMPLARS = 400
+NO_FIGURES: Mapping[str, PlacedChart] = {}
 _MARKING = frozenset({"customers", "latency"})  # sections whose moments every chart shows
 _LENGTH = struct.Struct("<I")
 
@@ -49,10 +51,18 @@ class Names:
         return [one_line(text, 120) for text in self._numbers]
 
 
-def run_data(context: RunContext, sections: Sequence[Section], baseline: Sequence[Run] = ()) -> str:
+def run_data(
+    context: RunContext,
+    sections: Sequence[Section],
+    figures: Mapping[str, PlacedChart] = NO_FIGURES,
+    baseline: Sequence[Run] = (),
+) -> str:
     """Everything about one run as base64 text.
 
-    Args: sections: for the moments that their figures mark; baseline: runs to compare percentiles with.
+    Args:
+        sections: for the moments that their figures mark.
+        figures: charts for the script to draw, by the ids of their places.
+        baseline: runs to compare percentiles with.
     """
     run = context.run
     cells = request_cells(run)
@@ -80,6 +90,7 @@ def run_data(context: RunContext, sections: Sequence[Section], baseline: Sequenc
         "phases": [[one_line(name), from_s, to_s] for name, from_s, to_s in context.phases],
         "moments": _moments(sections),
         "thresholds": _latency_thresholds(context.thresholds),
+        "figures": figure_data(figures),
         "trace_url": context.trace_url,
     }
     return _encoded(document, names, [cells, *before])

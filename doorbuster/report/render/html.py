@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from doorbuster.gate import ThresholdResult, format_bound, format_margin
 from doorbuster.output import clean, one_line
@@ -19,6 +19,7 @@ from doorbuster.report.section import Chart, Column, Metric, Section, Table
 from doorbuster.report.shown_table import shown_table
 
 RESERVED_ANCHORS = frozenset({"verdict", "thresholds", "method", "contents", "filters", "run-data"})
+_CODE = re.compile(r"`([^`\n]+)`")
 SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "warn": "!", "interrupted": "■", "aborted": "■"}
 
 
@@ -27,6 +28,7 @@ class RenderedChart:
     """A chart with its picture and its numbers."""
 
     chart: Chart
+    element_id: str
     svg: str
     table: Table
 
@@ -101,7 +103,7 @@ def render_sections(sections: Sequence[Section]) -> list[RenderedSection]:
 
 def render_chart(chart: Chart, element_id: str) -> RenderedChart:
     """The chart drawn; `element_id` makes its ids unique on the page."""
-    return RenderedChart(chart, render_svg(chart, element_id=element_id), chart_table(chart))
+    return RenderedChart(chart, element_id, render_svg(chart, element_id=element_id), chart_table(chart))
 
 
 def _anchor(name: str, number: int, taken: set[str]) -> str:
@@ -119,6 +121,11 @@ def _metrics_table(section: Section) -> Table | None:
     rows = tuple((name, metric, metric.n, metric.meaning) for name, metric in section.metrics.items())
     columns = (Column("Metric"), Column("Value"), Column("n", "count"), Column("Meaning"))
     return Table(f"Metrics of {section.name}", columns, rows)
+
+
+def with_code(text: str) -> Markup:
+    """Foreign text escaped, with what stands between backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(clean(text).replace(" %", "\u00a0%")))))  # noqa: S704
 
 
 def page_environment() -> Environment:
@@ -146,7 +153,7 @@ def page_environment() -> Environment:
 
     environment.filters |= {
         "line": one_line, "value": format_value, "metric": format_metric, "interval": format_interval,
-        "shown": shown_table,
+        "shown": shown_table, "code": with_code,
     }  # fmt: skip
     environment.globals["web_font"] = web_font
     environment.tests["metric"] = lambda value: isinstance(value, Metric)

@@ -13,7 +13,7 @@ from doorbuster.gate import judge, verdict
 from doorbuster.records.reader import Run
 from doorbuster.report import write_report
 from doorbuster.report.interactive.engineer import PANELS
-from doorbuster.report.section import Section
+from doorbuster.report.section import Chart, Section, Series
 
 
 @pytest.fixture(scope="session")
@@ -23,12 +23,22 @@ def browser(tmp_path_factory) -> Iterator[Browser]:
     found.close()
 
 
+OWN_FIGURES = (
+    Chart(
+        "lines", "Half were served", "time", "share", (5.0, 15.0, 25.0),
+        (Series("served", (0.5, None, 0.25), low=(0.4, None, 0.1), high=(0.6, None, None)),), y_unit="ratio",
+    ),
+    Chart("bars", "Most came by web", "channel", "customers", ("web", "store"), (Series("n", (3.0, 1.0)),)),
+)  # fmt: skip
+
+
 def write_page(run_path: Path, folder: Path, baseline: Path | None = None) -> Path:
     """The page of a run with every panel; the sections themselves are empty."""
     with ExitStack() as opened:
         run = opened.enter_context(Run.open(run_path))
         before = [opened.enter_context(Run.open(baseline))] if baseline else []
         sections = [Section(name, f"What about {name}?", "See below.") for name in PANELS]
+        sections.append(Section("own", "What of one's own?", "Half were served.", figures=OWN_FIGURES))
         results = judge(run, sections, ())
         write_report(run, sections, results, verdict(run, results), folder, baseline=before)
     return folder / "index.html"

@@ -129,3 +129,55 @@ def test_without_scripts_the_static_figures_stay(browser, page):
         assert shown == ["", "block", "none", True]
     finally:
         browser.call("Emulation.setScriptExecutionDisabled", value=False)
+
+
+FILTERED = """(() => { const own = document.getElementById('own');
+  const seen = (one) => Boolean(one.offsetParent);
+  const texts = (what) => [...own.querySelectorAll(what)].filter(seen).map((one) => one.textContent);
+  return JSON.stringify({ notes: texts('.note'), captions: texts('figcaption:not(.spoken)'),
+    bar: seen(document.querySelector('#filters .whole-run')) }); })()"""
+
+
+def test_what_the_filter_does_not_change_says_so_while_it_is_set(opened):
+    opened.js("document.getElementById('own').scrollIntoView()")
+    opened.js(DRAWN)
+    assert json.loads(opened.js(FILTERED)) == {"notes": [], "captions": ["Most came by web"], "bar": False}
+    choose = """((text) => { const box = document.querySelector('select[name=channel]');
+      box.value = [...box.options].find((one) => one.text === text).value;
+      box.dispatchEvent(new Event('change')); })"""
+    opened.js(f"{choose}('web')")
+    opened.js(DRAWN)
+    assert json.loads(opened.js(FILTERED)) == {
+        "notes": ["Not filtered by channel.", "Of the whole run: the filter does not apply to this figure."],
+        "captions": ["Most came by web"],
+        "bar": True,
+    }
+
+
+def test_a_chart_of_a_section_is_drawn_on_the_shared_axis_with_its_intervals(opened):
+    opened.js("document.getElementById('own').scrollIntoView()")
+    opened.js(DRAWN)
+    rows = opened.js("""(() => { const figure = document.querySelector('#own figure.chart');
+      figure.querySelector('details').open = true;
+      return new Promise((done) => { const look = () => { const table = figure.querySelector('table');
+        if (!table) return requestAnimationFrame(look);
+        done([...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent)));
+      }; look(); }); })()""")
+    assert [[cell.replace("\u00a0", " ") for cell in row] for row in rows] == [
+        ["from", "served"],
+        ["0:05", "50.0 % (40.0 % to 60.0 %)"],
+        ["0:15", "–"],
+        ["0:25", "25.0 % (10.0 % to ?)"],
+    ]
+    assert opened.js("document.querySelectorAll('#own .static svg').length") == 1
+    assert not opened.js("Boolean(document.querySelector('#own .static').offsetParent)")
+
+
+def test_a_phone_shows_the_name_of_a_phase_whole_or_not_at_all(browser, page):
+    for width in (390, 700):
+        browser.open(page(**PEAK).as_uri(), width=width)
+        names = browser.js("""[...document.querySelectorAll('.fluid .phase')].map((room) => {
+          const box = room.getBoundingClientRect(), name = room.firstElementChild.getBoundingClientRect();
+          return name.top >= box.bottom || (name.right <= box.right && name.bottom <= box.bottom + 1); })""")
+        assert names
+        assert all(names)

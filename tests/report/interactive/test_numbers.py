@@ -11,7 +11,8 @@ import pytest
 from doorbuster.records.histogram import BINS, HALF, Histogram
 from doorbuster.records.outcome import RequestOutcome
 from doorbuster.report.formatting import format_clock, format_metric, format_value
-from doorbuster.report.section import bucket_s, time_metric
+from doorbuster.report.section import Column, Table, bucket_s, time_metric
+from doorbuster.report.shown_table import shown_table
 from doorbuster.stats.latency_quantiles import LatencyQuantile, TimeBlock
 from doorbuster.stats.quantile import minimum_n
 from doorbuster.stats.windows import window_quantiles
@@ -87,18 +88,32 @@ def test_the_table_of_response_times(loaded, open_peak, filters):
         seconds=seconds,
     )
     shares = sorted({0.5, 0.95, 0.99, float(filters.get("p", "95")) / 100})
-    expected = {}
+    results, counts = {}, {}
     for name in {name for name, _ in found}:
         of = {end: times for (group, end), times in found.items() if group == name}
-        results = quantiles(of, filters.get("outcome"), shares)
-        expected[name] = [
-            (None if one.value_us is None else str(int(one.value_us)), text_of(one)) for one in results
-        ]
+        results[name] = quantiles(of, filters.get("outcome"), shares)
         counted = of if "outcome" in filters else {end: one for end, one in of.items() if end != "failed"}
-        expected[name].insert(0, str(sum(one.n for one in counted.values())))
+        counts[name] = str(sum(one.n for one in counted.values()))
+    table = shown_table(
+        Table(
+            "",
+            tuple(Column(f"p{share * 100:g}") for share in shares),
+            tuple(tuple(time_metric(one) for one in row) for row in results.values()),
+        )
+    )
+    expected = {
+        name: [
+            counts[name],
+            *(
+                (None if one.value_us is None else str(int(one.value_us)), cell.value)
+                for one, cell in zip(results[name], cells, strict=True)
+            ),
+        ]
+        for name, cells in zip(results, table.rows, strict=True)
+    }
     heads = loaded.js(HEADS)
     rows = json.loads(loaded.js(ROWS))
-    assert heads[2 : 2 + len(shares)] == [f"p{share * 100:g}" for share in shares]
+    assert heads[2 : 2 + len(shares)] == list(table.heads)
     actual = {
         row[0][0]: [row[1][1], *((cell[1], cell[0]) for cell in row[2 : 2 + len(shares)])] for row in rows
     }
@@ -160,7 +175,7 @@ def test_the_page_and_the_run_file_have_one_layout_of_histograms():
 
 def test_numbers_are_written_as_python_writes_them(loaded):
     values = [0.0005, 0.001125, 0.01225, 0.1, 0.99949, 0.9995, 1.005, 2.345, 59.99, 60.5, 61.5, 3725.4, 0.0]
-    values += [n / 8000 for n in range(1, 400, 3)]
+    values += [n / 8000 for n in range(1, 400, 3)] + [1234.5, 99_950.5, 123_456.7]
     script = (files("doorbuster.report.interactive") / "js/format.js").read_text(encoding="utf-8")
     for name, unit in (
         ("durationText", "s"),

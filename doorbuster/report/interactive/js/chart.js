@@ -3,6 +3,10 @@
 
 const SYNC = "run";
 const LEFT_PX = 64;
+const RIGHT_PX = 14;
+const MARK_ROW_PX = 13;
+const MARK_FONT_PX = 11;
+const MOST_MARK_ROWS = 3;
 const charts = new Set();
 
 const whenIdle = window.requestIdleCallback ? (use) => requestIdleCallback(use) : (use) => setTimeout(use, 50);
@@ -52,6 +56,7 @@ class TimeChart {
     if (!shown) return;
     if (shown.stack) stack(shown.series, this.hidden);
     this.caption.textContent = shown.title;
+    this.caption.classList.toggle("spoken", Boolean(shown.isSaid));
     this.note.textContent = shown.note || "";
     this.note.hidden = !shown.note;
     this.canvas.setAttribute("role", "img");
@@ -61,8 +66,13 @@ class TimeChart {
     this.#legend();
     const width = this.canvas.clientWidth;
     if (!width) { this.stale = true; return; }
+    this.marks = this.#placeMarks(width);
     this.plot = new uPlot(this.#options(width), [shown.x, ...shown.series.map((one) => one.drawn || one.values)], this.canvas);
     this.#fillTable();
+  }
+
+  get #markRows() {
+    return Math.max(0, ...this.marks.map((mark) => mark.row + 1));
   }
 
   get isTime() {
@@ -122,8 +132,8 @@ class TimeChart {
     const bounds = (shown.bounds || []).map((bound) => bound.at);
     return {
       width,
-      height: shown.height || this.height,
-      padding: [8, 14, 0, 0],
+      height: (shown.height || this.height) + this.#markRows * MARK_ROW_PX,
+      padding: [8 + this.#markRows * MARK_ROW_PX, RIGHT_PX, 0, 0],
       legend: { show: false },
       cursor: {
         sync: this.isTime ? { key: SYNC, setSeries: false } : undefined,
@@ -193,11 +203,8 @@ class TimeChart {
     const { ctx, bbox } = plot;
     const ratio = devicePixelRatio;
     ctx.save();
-    ctx.beginPath();
-    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-    ctx.clip();
     ctx.strokeStyle = ctx.fillStyle = cssColour("--text");
-    ctx.font = FONT.replace("12px", `${11 * ratio}px`);
+    ctx.font = FONT.replace("12px", `${MARK_FONT_PX * ratio}px`);
     ctx.lineWidth = ratio;
     for (const bound of this.shown.bounds || []) {
       const y = Math.round(plot.valToPos(bound.at, "y", true));
@@ -205,34 +212,46 @@ class TimeChart {
       line(ctx, [bbox.left, y], [bbox.left + bbox.width, y], [6 * ratio, 3 * ratio]);
       label(ctx, bound.label, bbox.left + bbox.width - 4 * ratio, y - 4 * ratio, "right");
     }
-    if (this.isTime) this.#moments(plot);
+    for (const mark of this.marks) this.#mark(plot, mark);
     ctx.restore();
   }
 
-  /** Phases and moments: a line each, its label in the first row where it covers no other. */
-  #moments(plot) {
+  /** Phases and moments in the picture: each with the first row above the plot where its label covers no other. */
+  #placeMarks(width) {
+    if (!this.isTime) return [];
+    const { state, shown } = this;
+    const { phases = [], moments = [] } = state.data;
+    const ctx = element("canvas").getContext("2d");
+    ctx.font = FONT.replace("12px", `${MARK_FONT_PX}px`);
+    const right = width - RIGHT_PX;
+    const common = [...moments, ...phases.filter(([, from]) => from > 0).map(([name, from]) => [from, name])];
+    const own = (shown.moments || []).filter(([at, text]) => !common.some((one) => one[1] === text && Math.abs(one[0] - at) < 1));
+    const ends = [];
+    return [...common, ...own].sort((a, b) => a[0] - b[0]).filter(([at]) => at >= state.from && at <= state.to).map(([at, text]) => {
+      const x = LEFT_PX + ((at - state.from) / (state.to - state.from)) * (right - LEFT_PX);
+      const length = ctx.measureText(text).width + 8;
+      const late = x + length > right;
+      const left = late ? x - length : x;
+      let row = ends.findIndex((end) => end <= left);
+      if (row < 0) row = ends.length;
+      if (row < MOST_MARK_ROWS) ends[row] = left + length;
+      else row = -1; // a line without a label
+      return { at, text, late, row };
+    });
+  }
+
+  #mark(plot, { at, text, late, row }) {
     const { ctx, bbox } = plot;
     const ratio = devicePixelRatio;
-    const { phases = [], moments = [] } = this.state.data;
-    const marks = [...moments, ...phases.filter(([, from]) => from > 0).map(([name, from]) => [from, name])].sort((a, b) => a[0] - b[0]);
-    const ends = [];
-    for (const [at, text] of marks) {
-      const x = Math.round(plot.valToPos(at, "x", true));
-      if (x < bbox.left || x > bbox.left + bbox.width) continue;
-      line(ctx, [x, bbox.top], [x, bbox.top + bbox.height], [2 * ratio, 3 * ratio]);
-      const width = ctx.measureText(text).width + 8 * ratio;
-      const late = x + width > bbox.left + bbox.width;
-      const left = late ? x - width : x;
-      let row = ends.findIndex((end) => end < left);
-      if (row < 0) row = ends.length;
-      ends[row] = left + width;
-      if (row < 3) label(ctx, text, x + (late ? -4 : 4) * ratio, bbox.top + (11 + 13 * row) * ratio, late ? "right" : "left");
-    }
+    const x = Math.round(plot.valToPos(at, "x", true));
+    const top = bbox.top - Math.max(0, row + 1) * MARK_ROW_PX * ratio;
+    line(ctx, [x, top], [x, bbox.top + bbox.height], [2 * ratio, 3 * ratio]);
+    if (row >= 0) label(ctx, text, x + (late ? -4 : 4) * ratio, top + (MARK_FONT_PX - 1) * ratio, late ? "right" : "left");
   }
 
   #resize() {
     const width = this.canvas.clientWidth;
-    if (this.plot && width && width !== this.plot.width) this.plot.setSize({ width, height: this.plot.height });
+    if (this.plot && width && width !== this.plot.width) this.draw();
     else if (this.stale && width && this.seen) this.draw();
   }
 
@@ -242,7 +261,7 @@ class TimeChart {
     const named = series.filter((one) => !one.silent);
     const head = [axis ? axis.name : "from", ...named.map((one) => one.label)];
     const rows = x.slice(0, 400).map((value, at) => [axis ? axis.text(value) : clockText(starts[at]),
-      ...named.map((one) => cellText(one, at, unit))]);
+      ...named.map((one) => cellText(one, at, unit) + bandText(one, at, unit))]);
     this.table.replaceChildren(this.table.firstChild, plainTable(head, rows, this.shown.title));
   }
 }
@@ -254,16 +273,18 @@ function roundLimits(low, high, bounds) {
   return [Math.max(Math.min(low, ...near), 1e-3) / 1.25, Math.max(high, ...near) * 1.25];
 }
 
-/** 1, 2 and 5 times the powers of ten within the limits; only powers where these are too many. */
+/** 1, 2 and 5 times the powers of ten within the limits; only powers where these are too many, more where too few. */
 function logSplits(low, high) {
-  const found = [];
-  for (let power = Math.floor(Math.log10(low)); 10 ** power <= high; power++) {
-    for (const digit of [1, 2, 5]) {
-      const value = Number(`${digit}e${power}`);
-      if (value >= low && value <= high) found.push(value);
+  const splits = (digits) => {
+    const found = [];
+    for (let power = Math.floor(Math.log10(low)); 10 ** power <= high; power++) {
+      found.push(...digits.map((digit) => Number(`${digit}e${power}`)).filter((value) => value >= low && value <= high));
     }
-  }
-  return found.length > 8 ? found.filter((value) => Math.log10(value) % 1 === 0) : found;
+    return found;
+  };
+  const found = splits([1, 2, 5]);
+  if (found.length > 8) return splits([1]);
+  return found.length < 3 ? splits([1, 1.5, 2, 3, 4, 5, 6, 8]) : found;
 }
 
 function line(ctx, from, to, dash) {
@@ -286,7 +307,12 @@ function label(ctx, text, x, y, align) {
   ctx.fillText(text, x, y);
 }
 
-const TEXTS = { ms: msText, count: countText, ratio: shareText, per_s: rateText };
+function bandText({ low, high }, at, unit) {
+  if (!low || (low[at] === null && high[at] === null)) return "";
+  return ` (${[low[at], high[at]].map((end) => (end === null ? "?" : textOf(end, unit))).join(" to ")})`;
+}
+
+const TEXTS = { ms: msText, s: durationText, count: countText, ratio: shareText, per_s: rateText };
 
 function textOf(value, unit) {
   return (TEXTS[unit] || countText)(value);
@@ -300,7 +326,7 @@ function cellText(series, at, unit) {
 
 function axisText(value, unit) {
   if (unit === "ratio") return `${general(value * 100, 3)}\u00a0%`;
-  if (unit === "ms") return value === 0 ? "0" : msText(value);
+  if (unit === "ms" || unit === "s") return value === 0 ? "0" : textOf(value, unit);
   return value >= 1000 ? grouped(general(value, 6)) : general(value, 3);
 }
 

@@ -16,6 +16,7 @@ class Controls {
     this.box = element("details", { open: wide.matches }, this.summary, this.form);
     wide.addEventListener("change", () => { this.box.open = wide.matches; });
     host.append(this.box);
+    host.append(element("p", { class: "note whole-run" }, "Sentences, thresholds and details are of the whole run."));
     this.status = element("p", { class: "spoken", role: "status" });
     host.append(this.status);
     state.listen(() => this.draw());
@@ -47,12 +48,13 @@ class Controls {
     if (focused) this.form.querySelector(`[name="${focused}"]`)?.focus();
     const time = state.isZoomed ? `${clockText(state.from)} to ${clockText(state.to)}` : "whole run";
     this.summary.textContent = [filterName(state), data.width_s ? time : null, percentileName(state.p)].filter(Boolean).join(" · ");
+    document.documentElement.classList.toggle("filtered", state.isFiltered);
     this.status.textContent = `Shown: ${this.summary.textContent}`;
   }
 
   #isChanged() {
     const { state } = this;
-    return FILTERS.some((name) => state[name] !== null) || state.isZoomed || state.p !== 0.95;
+    return state.isFiltered || state.p !== 0.95;
   }
 
   #times() {

@@ -52,7 +52,7 @@ function msText(ms) {
 function countText(count) {
   if (count === null || count === undefined) return UNKNOWN;
   if (Number.isInteger(count)) return grouped(String(count));
-  return grouped(fixed(count, Math.abs(count) < 100 ? 1 : 0));
+  return grouped(Math.abs(count) < 100 ? fixed(count, 1) : String(Number(count.toPrecision(3))));
 }
 
 function shareText(ratio) {
@@ -82,8 +82,26 @@ function clockSeconds(text) {
 
 function rateText(perSecond) {
   if (perSecond === null || perSecond === undefined) return UNKNOWN;
-  const whole = Number.isInteger(perSecond) || Math.abs(perSecond) >= 1000;
-  return `${whole ? grouped(fixed(perSecond, 0)) : general(perSecond, 3)}/s`;
+  if (Number.isInteger(perSecond)) return `${grouped(fixed(perSecond, 0))}/s`;
+  return `${Math.abs(perSecond) >= 1000 ? grouped(String(Number(perSecond.toPrecision(3)))) : general(perSecond, 3)}/s`;
+}
+
+/** Three significant digits without an exponent and with their zeros, as in shown_table.py: "0.640", "1.73". */
+function threeDigits(value) {
+  if (Math.abs(value) < 0.0005) return "0";
+  const places = 2 - Math.floor(Math.log10(Math.abs(value)));
+  return grouped(places >= 0 ? fixed(value, Math.min(places, 3)) : String(Number(value.toPrecision(3))));
+}
+
+const TIME_UNITS = [["s", 1000], ["ms", 1]];
+
+/** The unit [name, ms] of a column whose times, in ms, would have different ones; null where they have one. */
+function commonUnit(times) {
+  const known = times.filter((ms) => ms);
+  const units = new Set(known.map((ms) => msText(ms).split(" ").pop()));
+  if (units.size < 2 || [...units].some((name) => /\d/.test(name))) return null;
+  const least = Math.min(...known);
+  return TIME_UNITS.find(([, ms]) => least / ms >= 0.01) || TIME_UNITS[1];
 }
 
 function percentileName(p) {

@@ -187,6 +187,8 @@ function bandsChart(state) {
   const shares = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95];
   const found = percentilesOverTime(data, run, filter, shares, width);
   const column = (p) => inMs(found.columns[shares.indexOf(p)]);
+  const isWhole = column(0.95).map((value) => value !== null); // where p95 is unknown, p5 would be a line without a band
+  const edges = (p) => column(p).map((value, at) => (isWhole[at] ? value : null));
   const x = found.starts.map((start) => start + width / 2);
   const known = shares.flatMap(column).filter((value) => value !== null);
   if (!known.length) return null;
@@ -197,20 +199,20 @@ function bandsChart(state) {
     starts: found.starts,
     range: [Math.min(...known) / 1.25, Math.max(...known) * 1.25],
     series: [{ label: "p50", pen: "--strong", values: column(0.5) },
-      ...[0.05, 0.95].map((p) => ({ label: percentileName(p), pen: "--quiet", values: column(p), points: false }))],
+      ...[0.05, 0.95].map((p) => ({ label: percentileName(p), pen: "--quiet", values: edges(p), points: false }))],
     unit: "ms",
     log: true,
     paint: (plot) => BANDS.forEach(([low, high, alpha]) => paintBand(plot, x, column(low), column(high), alpha)),
   };
 }
 
-function paintBand(plot, x, low, high, alpha) {
+function paintBand(plot, x, low, high, alpha, pen = "--strong") {
   const { ctx, bbox } = plot;
   ctx.save();
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
-  ctx.fillStyle = cssColour("--strong");
+  ctx.fillStyle = cssColour(pen);
   ctx.globalAlpha = alpha;
   const place = (at, value) => [plot.valToPos(x[at], "x", true), plot.valToPos(value, "y", true)];
   for (let start = 0; start < x.length; start++) {

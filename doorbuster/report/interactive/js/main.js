@@ -4,7 +4,7 @@ function stepTable(host, state) {
   const by = element("select", { "aria-label": "Rows of the table", onchange: () => state.change({ by: by.value }) },
     ...Object.entries(groupNames(state.data)).map(([value, text]) => element("option", { value, selected: state.by === value }, `by ${text.toLowerCase()}`)));
   host.append(element("h3", {}, "Response times ", by));
-  const table = new SortedTable(host, "Response times", { name: "Requests", falls: true });
+  const table = new SortedTable(host, "Response times", { key: "Requests", falls: true });
   const note = element("p", { class: "note" });
   host.append(note);
   return () => {
@@ -22,7 +22,7 @@ function exemplarTable(isError) {
   return (host, state) => {
     const title = element("h3");
     host.append(title);
-    const table = new SortedTable(host, isError ? "First errors" : "Slowest requests", { name: isError ? "Time" : "Took", falls: !isError });
+    const table = new SortedTable(host, isError ? "First errors" : "Slowest requests", { key: isError ? "Time" : "Took", falls: !isError });
     return () => {
       const rows = exemplarRows(state, isError);
       const shown = rows.slice(0, MOST_EXEMPLARS);
@@ -62,7 +62,8 @@ const PANELS = {
 function startPanels(state) {
   const refresh = [];
   for (const host of document.querySelectorAll("[data-panel]")) {
-    refresh.push(...PANELS[host.dataset.panel].map((part) => part(host, state)));
+    const parts = host.dataset.figure ? [chart(sectionChart(host.dataset.figure))] : PANELS[host.dataset.panel];
+    refresh.push(...parts.map((part) => part(host, state)));
     host.hidden = false;
     if (host.parentElement.hasAttribute("data-added")) host.parentElement.hidden = !(state.data.observed || []).length;
   }

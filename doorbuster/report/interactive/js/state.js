@@ -30,6 +30,10 @@ class State {
     return this.from > 0 || this.to < this.end;
   }
 
+  get isFiltered() {
+    return this.isZoomed || FILTERS.some((name) => this[name] !== null);
+  }
+
   listen(use) {
     this.#listeners.push(use);
   }

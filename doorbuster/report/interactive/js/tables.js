@@ -6,8 +6,11 @@ function plainTable(head, rows, name) {
     element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map((cell) => element("td", {}, cell)))))));
 }
 
+/** What a column is sorted by: its name, or its key where the name has a unit that follows the rows. */
+const keyOf = (column) => column.key || column.name;
+
 class SortedTable {
-  /** columns: [{ name, number, value(row), cell(row) }]; value is what rows are sorted by, null comes last. */
+  /** columns: [{ name, key, number, value(row), cell(row) }]; value is what rows are sorted by, null comes last. */
   constructor(host, name, sort) {
     this.name = name;
     this.sort = sort;
@@ -23,7 +26,7 @@ class SortedTable {
 
   #draw() {
     const { columns } = this;
-    const at = Math.max(0, columns.findIndex((column) => column.name === this.sort.name));
+    const at = Math.max(0, columns.findIndex((column) => keyOf(column) === this.sort.key));
     const value = columns[at].value;
     const rank = (a, b) => {
       const [x, y] = [value(a), value(b)];
@@ -46,7 +49,8 @@ class SortedTable {
   }
 
   #order(column) {
-    this.sort = { name: column.name, falls: this.sort.name === column.name ? !this.sort.falls : Boolean(column.number) };
+    const key = keyOf(column);
+    this.sort = { key, falls: this.sort.key === key ? !this.sort.falls : Boolean(column.number) };
     this.#draw();
     this.host.querySelector("[aria-sort] button").focus();
   }
@@ -124,11 +128,22 @@ function addCourses(state, rows, groups) {
   }
 }
 
-function quantileCell(quantile, n, p) {
+function quantileCell(quantile, n, p, unit) {
   if (!quantile || quantile.us === null) {
     return element("span", { title: `needs ${countText(minimumN(p))} requests, there were ${countText(n)}` }, UNKNOWN);
   }
-  return number(`${quantile.atLeast ? "≥ " : ""}${msText(quantile.us / 1e3)}`, quantile.us);
+  return number(`${quantile.atLeast ? "≥ " : ""}${timeIn(unit, quantile.us)}`, quantile.us);
+}
+
+function timeIn(unit, us) {
+  return unit ? threeDigits(us / 1e3 / unit[1]) : msText(us / 1e3);
+}
+
+const inUnit = (name, unit) => (unit ? `${name} (${unit[0]})` : name);
+
+function quantileColumn(rows, p) {
+  const unit = commonUnit(rows.map((row) => (row.quantiles.get(p)?.us ?? 0) / 1e3));
+  return { name: inUnit(percentileName(p), unit), key: percentileName(p), number: true, value: (row) => row.quantiles.get(p)?.us ?? null, cell: (row) => quantileCell(row.quantiles.get(p), row.n, p, unit) };
 }
 
 function stepColumns(state, { rows, shares }) {
@@ -139,7 +154,7 @@ function stepColumns(state, { rows, shares }) {
       onclick: () => state.change({ [by]: state[by] === row.name ? null : row.name }),
     }, nameOf(data, row.name)) },
     { name: "Requests", number: true, value: (row) => row.n, cell: (row) => number(countText(row.n), row.n) },
-    ...shares.map((p) => ({ name: percentileName(p), number: true, value: (row) => row.quantiles.get(p)?.us ?? null, cell: (row) => quantileCell(row.quantiles.get(p), row.n, p) })),
+    ...shares.map((p) => quantileColumn(rows, p)),
   ];
   const count = (name, key) => {
     if (rows.some((row) => row[key])) columns.push({ name, number: true, value: (row) => row[key], cell: (row) => (row[key] ? number(countText(row[key]), row[key]) : "0") });
@@ -210,10 +225,11 @@ function requestId(data, row) {
 
 function exemplarColumns(state, isError, rows) {
   const { data } = state;
+  const unit = commonUnit(rows.map((row) => row.us / 1e3));
   const columns = [
     { name: "Time", number: true, value: (row) => row.second, cell: (row) => clockText(row.second) },
     { name: groupNames(data).step, value: (row) => nameOf(data, row.series.step), cell: (row) => element("span", {}, nameOf(data, row.series.step), element("small", {}, nameOf(data, row.series.channel))) },
-    { name: "Took", number: true, value: (row) => row.us, cell: (row) => number(msText(row.us / 1e3), row.us) },
+    { name: inUnit("Took", unit), key: "Took", number: true, value: (row) => row.us, cell: (row) => number(timeIn(unit, row.us), row.us) },
     { name: "Ended", value: (row) => row.series.outcome, cell: (row) => (row.series.outcome === OK ? OUTCOMES[OK] : element("span", {}, OUTCOMES[row.series.outcome], element("small", {}, nameOf(data, row.series.cause)))) },
   ];
   if (rows.some((row) => row.status)) columns.push({ name: "Status", number: true, value: (row) => row.status, cell: (row) => (row.status ? String(row.status) : UNKNOWN) });

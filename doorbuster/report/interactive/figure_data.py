@@ -1,0 +1,81 @@
+"""Charts of sections as data for the page's script, which draws them on the time axis that all charts share.
+
+Only lines and stacked areas over the time of the run; any other figure stays the picture that it is. The
+numbers are the section's own, of the whole run: the script may zoom into them, but cannot filter them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from doorbuster.output import one_line
+from doorbuster.report.figures.palette import series_style
+from doorbuster.report.section import Chart, Series
+
+MAX_VALUES = 20_000
+"""Of one chart; a larger one stays a picture, so that the page of a long run opens at once."""
+_UNITS = frozenset({"", "ms", "s", "ratio", "count", "per_s", "cores"})  # that js/chart.js can write
+
+Json = dict[str, Any]
+
+
+def can_redraw(chart: Chart) -> bool:
+    """Whether the script can draw this chart."""
+    columns = sum(3 if series.low else 1 for series in chart.series)
+    return (
+        chart.kind in ("lines", "stacked")
+        and chart.x_unit == "clock"
+        and chart.y_unit in _UNITS
+        and not chart.overlay
+        and len(chart.x) > 1
+        and columns * len(chart.x) <= MAX_VALUES
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedChart:
+    """A chart; `is_said` where the sentence of its section already says its title."""
+
+    chart: Chart
+    is_said: bool = False
+
+
+def figure_data(charts: Mapping[str, PlacedChart]) -> Json:
+    """The charts by the ids of their places in the page."""
+    return {place: _chart(placed.chart) | {"said": placed.is_said} for place, placed in charts.items()}
+
+
+def _chart(chart: Chart) -> Json:
+    return {
+        "title": one_line(chart.title, 200),
+        "note": one_line(chart.note, 600),
+        "stack": chart.kind == "stacked",
+        "unit": chart.y_unit,
+        "log": chart.log_y,
+        "low": chart.y_min,
+        "high": chart.y_max,
+        "x": list(chart.x),
+        "series": [_series(series, place) for place, series in enumerate(chart.series)],
+        "bounds": [[bound.at, one_line(bound.label, 60)] for bound in chart.bounds],
+        "moments": [[moment.at, one_line(moment.label, 48)] for moment in chart.moments],
+    }
+
+
+def _series(series: Series, place: int) -> Json:
+    style = series_style(series.role, place)
+    found: Json = {
+        "label": one_line(series.name, 80),
+        "pen": style.variable,
+        "dash": "--" if series.dashed else style.dash,
+        "values": _finite(series.y),
+    }
+    if series.low:
+        found |= {"low": _finite(series.low), "high": _finite(series.high)}
+    return found
+
+
+def _finite(values: Sequence[float | None]) -> list[float | None]:
+    return [value if value is not None and math.isfinite(value) else None for value in values]
