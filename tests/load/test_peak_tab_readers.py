@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import flask
 import gevent
+import locust  # noqa: F401  patches sockets and threads, as in the process that serves the tab
 import pytest
 from gevent.pywsgi import WSGIServer
 
