@@ -51,6 +51,13 @@ def bundled_content(root: Path) -> dict[str, str]:
     return {path.as_posix(): (WORKBENCH / path).as_posix() for path in sorted(paths)}
 
 
+def compiled_modules(root: Path) -> list[Path]:
+    """The modules that are compiled, relative to `root`."""
+    http = [path.relative_to(root) for path in sorted((root / HTTP).glob("*.py"))]
+    others = [LOAD / f"{name}.py" for name in OTHER_COMPILED_MODULES]
+    return [path for path in http if path.stem not in NOT_COMPILED] + others
+
+
 def compile_copy(root: Path, folder: Path) -> list[Path]:
     """Compile a copy of the library in `folder`; returns the created files, relative to it.
 
@@ -70,8 +77,7 @@ def compile_here() -> None:
     from mypyc.build import mypycify
     from setuptools import Distribution
 
-    paths = [str(path) for path in sorted(HTTP.glob("*.py")) if path.stem not in NOT_COMPILED]
-    paths += [str(LOAD / f"{name}.py") for name in OTHER_COMPILED_MODULES]
+    paths = [str(path) for path in compiled_modules(Path())]
     extensions = mypycify([*MYPY, *paths], opt_level="3", debug_level="0", group_name=GROUP)
     if os.name == "posix":
         for extension in extensions:  # direct calls within the module, which may be inlined

@@ -134,7 +134,8 @@ class Connection(GeventSocket):
         try:
             while view:
                 try:
-                    view = view[self._channel.send(view) :]
+                    sent = self._channel.send(view)
+                    view = view[sent:]
                 except BlockingIOError:
                     self.wait_writable()
         except OSError as error:
@@ -343,7 +344,8 @@ class Connection(GeventSocket):
         while rest:
             self.wait_writable()
             try:
-                rest = rest[self._channel.send(rest) :]
+                sent = self._channel.send(rest)
+                rest = rest[sent:]
             except BlockingIOError:
                 continue
             except OSError:

@@ -127,7 +127,8 @@ class TlsChannel:
         pending = self._outgoing.read()
         while pending:
             try:
-                pending = pending[self._socket.send(pending) :]
+                sent = self._socket.send(pending)
+                pending = pending[sent:]
             except BlockingIOError:
                 self._wait(True)
 

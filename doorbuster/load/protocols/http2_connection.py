@@ -13,7 +13,6 @@ from math import inf
 import gevent
 from gevent.event import Event as Flag
 
-from doorbuster import build
 from doorbuster.errors import UsageError
 from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http.connection import Connection
@@ -35,9 +34,6 @@ try:
     from h2.settings import SettingCodes, Settings
 except ImportError as missing:
     raise UsageError("HTTP/2 and gRPC need a library: pip install 'doorbuster[http2]'") from missing
-
-if build() == "compiled":  # requests time out there; better no run than a wrong one
-    raise UsageError("HTTP/2 and gRPC do not work in the compiled build yet; install the plain one")
 
 WINDOW_BYTES = 16 * 1024 * 1024  # that the server may send before it hears from us, as browsers allow
 FULL_PAUSE_S = 0.002  # until a full socket is looked at again

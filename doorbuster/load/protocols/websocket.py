@@ -29,8 +29,6 @@ from wsproto.events import (
 from wsproto.extensions import PerMessageDeflate
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from doorbuster import build
-from doorbuster.errors import UsageError
 from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.connection import Connection
@@ -60,8 +58,6 @@ class WebSocket:
         subprotocols: Sequence[str] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        if build() == "compiled":  # messages are sent twice there; better no run than a wrong one
-            raise UsageError("WebSocket does not work in the compiled build yet; install the plain one")
         scheme, mark, rest = url.partition("://")
         self._target = resolve_target(client.base_url, f"{_SCHEMES.get(scheme, scheme)}{mark}{rest}")
         self._client = client

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import re
 
 import pytest
@@ -35,6 +36,17 @@ def test_a_body_is_sent_with_its_type_and_length(options, content_type, body, se
     assert request.body == body
     assert request.headers["content-length"] == str(len(body))
     assert request.headers.get("content-type") == content_type
+
+
+def test_a_body_larger_than_the_buffers_of_the_socket_is_sent_once(server, client):
+    body = random.Random(7).randbytes(8_000_000)
+
+    assert client.put("/in", data=body, timeout=20).status_code == 200
+    assert client.put("/in", data=b"next").status_code == 200
+
+    sent, following = server.requests[-2:]
+    assert sent.body == body
+    assert following.body == b"next"
 
 
 def test_files_are_sent_as_a_form(server, client):
