@@ -54,6 +54,7 @@ class Connection(GeventSocket):
         "_notes",
         "_parser",
         "_partial",
+        "_queued",
         "_refusal",
         "_untouched",
         "_unusual",
@@ -85,7 +86,7 @@ class Connection(GeventSocket):
         self._channel: socket.socket | TlsChannel = sock
         self._max_head = max_head_bytes
         self._max_body = max_body_bytes
-        self._partial = b""
+        self._partial = self._queued = b""
         self._kept: list[bytes] = []
         self._refusal = ""
         self._is_clear = True
@@ -128,29 +129,36 @@ class Connection(GeventSocket):
         self.encrypted = True
         return channel.tls
 
-    def send_raw(self, data: bytes) -> None:
-        """Send bytes of another protocol. Raises: RequestFailed("reset" or the timeout)."""
-        view = memoryview(data)
-        try:
-            while view:
-                try:
-                    sent = self._channel.send(view)
-                    view = view[sent:]
-                except BlockingIOError:
-                    self.wait_writable()
-        except OSError as error:
-            raise RequestFailed("reset", error.strerror or str(error)) from None
+    def send_now(self, data: bytes) -> bool:
+        """Send as much of this as the socket accepts now, and keep the rest for the next call.
 
-    def receive_raw(self) -> bytes:
-        """Bytes of another protocol; b"" at the end. Raises: RequestFailed("reset" or the timeout)."""
+        For other protocols. Returns whether nothing is left. Raises: RequestFailed("reset" or "tls").
+        """
+        channel = self._channel
         try:
-            while True:
-                try:
-                    return self._channel.recv(RECEIVE_BYTES)
-                except BlockingIOError:
-                    self.wait_readable()
+            if isinstance(channel, TlsChannel):
+                return channel.send_now(data)
+            self._queued += data
+            while self._queued:
+                sent = channel.send(self._queued)
+                self._queued = self._queued[sent:]
+        except BlockingIOError:
+            return False
         except OSError as error:
-            raise RequestFailed("reset", error.strerror or str(error)) from None
+            raise _broken(error, "while sending") from None
+        return True
+
+    def receive_now(self) -> bytes:
+        """Bytes of another protocol that have arrived; b"" at the end.
+
+        Raises: BlockingIOError if none have arrived, RequestFailed("reset" or "tls").
+        """
+        try:
+            return self._channel.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            raise _broken(error, "while receiving") from None
 
     def is_alive(self) -> bool:
         """Whether the server has not closed it, as far as known; unexpected bytes count as closed."""

@@ -69,6 +69,7 @@ class RequestExecutor:
         self._clock = clock
         self._route = settings.route
         self._pools: dict[str | tuple[str, Route], Pool] = {}
+        self._lent: list[Connection] = []
         self._closed = False
         self._request_ids = _request_ids() if settings.request_id_header else None
         self._trace_share = settings.trace_share
@@ -130,6 +131,9 @@ class RequestExecutor:
     def close(self) -> None:
         """Close idle connections now, and those in use when their requests end."""
         self._closed = True
+        for connection in self._lent:
+            connection.close()
+        self._lent = []
         self._close_pools()  # pools refer to this object: without them it is freed at once
 
     @property
@@ -145,7 +149,9 @@ class RequestExecutor:
         ssl_context: ssl.SSLContext | None = None,
         sends: bool = True,
     ) -> Connection:
-        """A connection for another protocol, by the same rules as for requests; the caller closes it.
+        """A connection for another protocol, by the same rules as for requests.
+
+        The caller closes it; what is left open when this client is closed is closed then.
 
         Args: ssl_context: instead of that for HTTP/1.1. sends: whether it counts as a request, too.
         Raises: RequestFailed, also when the ceiling on requests leaves no time.
@@ -164,7 +170,10 @@ class RequestExecutor:
             if not ceiling.connects.admit(self._clock()):
                 ceiling.connects.wait(deadline)
         connect_s = self.settings.timeouts.connect_s
-        return connector.open(inf if connect_s is None else self._clock() + connect_s, deadline)
+        opened = connector.open(inf if connect_s is None else self._clock() + connect_s, deadline)
+        self._lent = [one for one in self._lent if one.is_open]
+        self._lent.append(opened)
+        return opened
 
     def keep_connection(self, target: RequestTarget, connection: Connection) -> None:
         """Use an open connection for later requests over HTTP/1.1."""

@@ -37,7 +37,6 @@ _WRITABLE: Final = 2
 _SHORTEST_ALARM_S: Final = 0.001
 _poll: Final = gevent.monkey.get_original("select", "poll")
 _POLLIN: Final = select.POLLIN
-_POLLOUT: Final = select.POLLOUT
 
 
 class HubResources:
@@ -94,6 +93,11 @@ class GeventSocket:
         self._expired = False
         self._waiter: greenlet | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether `close` has not been called."""
+        return self.socket.fileno() >= 0
+
     def wait_readable(self) -> None:
         """Wait until bytes or an end arrive. Raises: RequestFailed(timeout_cause) at the deadline."""
         if self._alarm_at > self.deadline:
@@ -130,18 +134,34 @@ class GeventSocket:
         if self._expired:
             self._fail()
 
+    def wait_for_room(self) -> None:
+        """Wait, without a time limit, until the socket accepts bytes, while others wait for bytes from it."""
+        writer = self._hub.loop.io(self.socket.fileno(), _WRITABLE)
+        try:
+            self._hub.wait(writer)
+        finally:
+            writer.close()
+
+    def watch(self, on_readable: Callable[[], None] | None) -> None:
+        """From now on, call this in the hub whenever bytes or an end have arrived; None: call nothing.
+
+        For other protocols, instead of `wait_readable`.
+        """
+        self._watcher.stop()
+        self._watching = on_readable is not None
+        if on_readable is not None:
+            self._watcher.start(on_readable)
+
+    def later(self, work: Callable[[], None]) -> None:
+        """Call this in the hub after everything else that is due now."""
+        self._hub.loop.run_callback(work)
+
     def is_readable(self) -> bool:
         """Whether bytes, an end or an error have arrived; much cheaper than an empty recv."""
         if self._looking is None:
             self._looking = _poll()
             self._looking.register(self.socket, _POLLIN)
         return bool(self._looking.poll(0))
-
-    def is_writable(self) -> bool:
-        """Whether the socket accepts bytes now: on Linux, a third of its buffer is free."""
-        looking = _poll()
-        looking.register(self.socket, _POLLOUT)
-        return bool(looking.poll(0))
 
     def wait(self, writable: bool) -> None:
         if writable:

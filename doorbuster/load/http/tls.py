@@ -49,7 +49,7 @@ class TlsChannel:
     Args: wait: blocks the greenlet until the socket is readable (False) or writable (True), or raises.
     """
 
-    __slots__ = ("_incoming", "_outgoing", "_socket", "_wait", "tls")
+    __slots__ = ("_incoming", "_outgoing", "_queued", "_socket", "_wait", "tls")
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class TlsChannel:
         self._wait = wait
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
+        self._queued = b""  # records that the socket has not accepted yet
         self.tls = context.wrap_bio(
             self._incoming, self._outgoing, server_hostname=server_hostname, session=session
         )
@@ -93,6 +94,14 @@ class TlsChannel:
             self._flush()
         return sent
 
+    def send_now(self, data: bytes) -> bool:
+        """Encrypt everything and send what the socket accepts now; returns whether nothing is left."""
+        sent = 0
+        view = memoryview(data)
+        while sent < len(view):
+            sent += self.tls.write(view[sent : sent + _RECORD_BYTES])
+        return self._push()
+
     def recv(self, size: int) -> bytes:
         """Decrypted bytes; b"" at the end. Raises: BlockingIOError if none have arrived."""
         while True:
@@ -100,7 +109,7 @@ class TlsChannel:
                 return self.tls.read(size)
             except ssl.SSLWantReadError:
                 if self._outgoing.pending:
-                    self._flush()
+                    self._push()
                 self._feed(self._socket.recv(_RECORD_BYTES))
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return b""
@@ -124,13 +133,19 @@ class TlsChannel:
             self._incoming.write_eof()
 
     def _flush(self) -> None:
-        pending = self._outgoing.read()
-        while pending:
-            try:
-                sent = self._socket.send(pending)
-                pending = pending[sent:]
-            except BlockingIOError:
-                self._wait(True)
+        while not self._push():
+            self._wait(True)
+
+    def _push(self) -> bool:
+        """Send records, as far as the socket accepts them now; returns whether nothing is left."""
+        self._queued += self._outgoing.read()
+        try:
+            while self._queued:
+                sent = self._socket.send(self._queued)
+                self._queued = self._queued[sent:]
+        except BlockingIOError:
+            return False
+        return True
 
     def _send_alert(self) -> None:
         """Send the alert, as far as the socket accepts it at once."""

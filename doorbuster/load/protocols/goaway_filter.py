@@ -7,30 +7,52 @@ see it. Source: RFC 9113, sections 4.1 and 6.8.
 
 from __future__ import annotations
 
+from h2.errors import ErrorCodes
+
 HEAD_BYTES = 9
 GOAWAY = 7
+MAX_GOAWAY_BYTES = 16_384  # a longer frame is left to h2, which refuses it
 _STREAM_ID = 0x7FFFFFFF
 
 
 class GoawayFilter:
-    """last_stream_id: of the last GOAWAY frame, None before the first."""
+    """last_stream_id: of the last GOAWAY frame, None before the first. reason: its code and text, or ""."""
 
     def __init__(self) -> None:
         self.last_stream_id: int | None = None
-        self._rest = b""
+        self.reason = ""
+        self._rest = b""  # the beginning of a head or of a GOAWAY frame
+        self._passing = 0  # bytes of the current frame that are still to come
 
     def feed(self, data: bytes) -> bytes:
-        """The complete frames so far without GOAWAY; an incomplete one is kept for the next call."""
-        data, at, kept = self._rest + data, 0, []
+        """The bytes without GOAWAY frames; the beginning of one is kept for the next call."""
+        if self._passing >= len(data):
+            self._passing -= len(data)
+            return data
+        if self._rest:
+            data, self._rest = self._rest + data, b""
+        at, kept_from, kept = self._passing, 0, []
         while len(data) - at >= HEAD_BYTES:
-            end = at + HEAD_BYTES + int.from_bytes(data[at : at + 3])
-            if end > len(data):
-                break
-            if data[at + 3] == GOAWAY and end - at >= HEAD_BYTES + 4:
-                payload = data[at + HEAD_BYTES : at + HEAD_BYTES + 4]
-                self.last_stream_id = int.from_bytes(payload) & _STREAM_ID
-            else:
-                kept.append(data[at:end])
-            at = end
-        self._rest = data[at:]
+            length = HEAD_BYTES + int.from_bytes(data[at : at + 3])
+            if data[at + 3] == GOAWAY and HEAD_BYTES + 8 <= length <= MAX_GOAWAY_BYTES:
+                if len(data) - at < length:
+                    break
+                kept.append(data[kept_from:at])
+                self._read(data[at + HEAD_BYTES : at + length])
+                kept_from = at + length
+            at += length
+        self._passing = max(at - len(data), 0)
+        end = min(at, len(data))
+        self._rest = data[end:]
+        if not kept and end == len(data):
+            return data
+        kept.append(data[kept_from:end])
         return b"".join(kept)
+
+    def _read(self, payload: bytes) -> None:
+        self.last_stream_id = int.from_bytes(payload[:4]) & _STREAM_ID
+        code = int.from_bytes(payload[4:8])
+        known = {one.value: one.name for one in ErrorCodes}
+        text = payload[8:].decode("utf-8", errors="replace").strip()
+        if code or text:
+            self.reason = f" ({known.get(code, f'code {code}')}{': ' if text else ''}{text})"

@@ -58,14 +58,14 @@ class GrpcChannel:
         started_at, connect_s, cause, detail = clock(), 0.0, "", ""
         message = request if isinstance(request, bytes) else request.SerializeToString()
         body = b"\0" + len(message).to_bytes(4) + message
-        stream, answer = None, b""
+        stream, answer = Http2Stream(), b""
         try:
             connect_s = self._open()
             if client.settings.ceiling is not None:
                 client.settings.ceiling.sends.wait(client.step.deadline_at)
             assert self._connection is not None, "opened above"
-            stream = self._connection.request(
-                self._fields(method, metadata or {}), body, first_byte_deadline=inf,
+            self._connection.request(
+                stream, self._fields(method, metadata or {}), body, first_byte_deadline=inf,
                 total_deadline=client.step.deadline_at,
             )  # fmt: skip
             answer = _message_of(stream)
@@ -76,9 +76,10 @@ class GrpcChannel:
                 self.close()
         ended_at = clock()
         client.step.record(
-            started_at=started_at, ended_at=ended_at, connect_s=connect_s, bytes_sent=len(body),
-            bytes_received=0 if stream is None else stream.received, cause=cause, detail=detail,
-            first_byte_at=ended_at if stream is None else stream.first_byte_at,
+            started_at=started_at, ended_at=ended_at, connect_s=connect_s,
+            bytes_sent=len(body) if stream.is_sent else 0, bytes_received=stream.received, cause=cause,
+            detail=detail,
+            first_byte_at=stream.first_byte_at or ended_at,
         )  # fmt: skip
         if cause:
             raise Rejected(cause, detail)
@@ -102,8 +103,11 @@ class GrpcChannel:
         if target.secure and (opened.tls is None or opened.tls.selected_alpn_protocol() != "h2"):
             opened.close()
             raise RequestFailed("bad_response", "the server does not offer HTTP/2")
-        limit = client.settings.max_body_bytes
-        self._connection = Http2Connection(opened, client.clock, max_body_bytes=limit)
+        settings = client.settings
+        self._connection = Http2Connection(
+            opened, client.clock, max_head_bytes=settings.max_head_bytes,
+            max_body_bytes=settings.max_body_bytes,
+        )  # fmt: skip
         return client.clock() - began_at
 
     def _fields(self, method: str, metadata: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -24,7 +24,7 @@ from doorbuster.load.http.request_target import RequestTarget
 from doorbuster.load.http.route import Route
 from doorbuster.load.http.settings import Timeouts
 from doorbuster.load.http.tls import context_for
-from doorbuster.load.protocols.http2_connection import REFUSED, Http2Connection, Http2Stream
+from doorbuster.load.protocols.http2_connection import NEEDS_HTTP1, REFUSED, Http2Connection, Http2Stream
 from doorbuster.load.runtime.notes import note
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ ALPN = ("h2", "http/1.1")
 _OF_CONNECTIONS = frozenset(
     ("host", "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade")
 )
+_CLOSED = frozenset(("closed_early", "reset"))
 _noted: set[str] = set()
 
 
@@ -104,14 +105,21 @@ class Http2Requests(_Base):
         tls = opened.tls
         if tls is None or tls.selected_alpn_protocol() != "h2":
             self.keep_connection(target, opened)
-            if target.origin not in _noted:
-                _noted.add(target.origin)
-                note(f"{target.origin} does not offer HTTP/2: requests go over HTTP/1.1")
-            self._without_http2.add(target.origin)
+            self.go_without_http2(target, "does not offer HTTP/2")
             return None
-        made = Http2Connection(opened, self._clock, max_body_bytes=self.settings.max_body_bytes)
-        self._shared[target.origin] = made
+        settings = self.settings
+        made = self._shared[target.origin] = Http2Connection(
+            opened, self._clock, max_head_bytes=settings.max_head_bytes,
+            max_body_bytes=settings.max_body_bytes,
+        )  # fmt: skip
         return made
+
+    def go_without_http2(self, target: RequestTarget, reason: str) -> None:
+        """From now on, this customer's requests to the origin go over HTTP/1.1."""
+        self._without_http2.add(target.origin)
+        if target.origin not in _noted:
+            _noted.add(target.origin)
+            note(f"{target.origin} {reason}: requests go over HTTP/1.1")
 
 
 class _Http2Call:
@@ -133,21 +141,27 @@ class _Http2Call:
             client.cookies.line_for(target), body,
         )  # fmt: skip
         self._body = body.content
+        self._stream = Http2Stream()  # of the last attempt
 
     def send(self) -> Answer | None:
-        """The answer; None if the server does not speak HTTP/2, and nothing was sent."""
+        """The answer; None if the server does not speak HTTP/2, and has not seen the request."""
+        failure, head = None, ""
         try:
-            stream = self._exchange()
-        except RequestFailed as failure:
+            if not self._answered():
+                return None
+            head = _head(self._stream)
+        except RequestFailed as failed:
+            failure = failed
             if failure.cause == REFUSED:
                 failure = RequestFailed("reset", failure.detail)
-            return self._exchange_of(None, failure), "", b"", None, self._rendered
-        if stream is None:
-            return None
-        head = _head(stream)
-        return self._exchange_of(stream, None, head), head, b"".join(stream.chunks), None, self._rendered
+        body = b"" if failure else b"".join(self._stream.chunks)
+        return self._exchange_of(failure, head, body), head, body, None, self._rendered
 
-    def _exchange(self) -> Http2Stream | None:
+    def _answered(self) -> bool:
+        """Send the request, again if the server has certainly not seen it; False for HTTP/1.1 instead.
+
+        Raises: RequestFailed.
+        """
         client, clock = self._client, self._client.clock
         for is_last in (False, True):
             began_at = clock()
@@ -155,23 +169,30 @@ class _Http2Call:
             if self._is_new:
                 self._connect_s += clock() - began_at
             if connection is None:
-                return None
+                return False
             ceiling = client.settings.ceiling
             if ceiling is not None:
                 self._ceiling_s += ceiling.sends.wait(self._deadline)
             first_s = self._timeouts.first_byte_s
+            stream = self._stream = Http2Stream()
             try:
-                return connection.request(
-                    self._fields(), self._body, total_deadline=self._deadline,
+                connection.request(
+                    stream, self._fields(), self._body, total_deadline=self._deadline,
                     first_byte_deadline=inf if first_s is None else clock() + first_s,
                 )  # fmt: skip
             except RequestFailed as failure:
-                closed = failure.cause == "reset" and not self._is_new and self._method in IDEMPOTENT
-                if is_last or not (failure.cause == REFUSED or closed):
+                if failure.cause == NEEDS_HTTP1:
+                    client.go_without_http2(self._target, "wants HTTP/1.1")
+                    return False
+                is_closed = failure.cause in _CLOSED and not stream.first_byte_at
+                is_idle_end = is_closed and not self._is_new and self._method in IDEMPOTENT
+                if is_last or not (failure.cause == REFUSED or is_idle_end):
                     raise
-                self._was_replaced = True
-                client.reconnects += 1
-                connection.retire()
+                if connection.is_closing:
+                    self._was_replaced = True
+                    client.reconnects += 1
+            else:
+                return True
         raise AssertionError("the last attempt returns or raises")
 
     def _fields(self) -> list[tuple[str, str]]:
@@ -188,27 +209,24 @@ class _Http2Call:
                 fields.append((lower, value.strip()))
         return fields
 
-    def _exchange_of(
-        self, stream: Http2Stream | None, failure: RequestFailed | None, head: str = ""
-    ) -> Exchange:
-        client, now = self._client, self._client.clock()
+    def _exchange_of(self, failure: RequestFailed | None, head: str, body: bytes) -> Exchange:
+        client, now, stream = self._client, self._client.clock(), self._stream
         name, number, due_at = self._labels
-        status, cause, detail, retry_after, server_timing = 0, "", "", None, ""
+        cause, detail, retry_after, server_timing = "", "", None, ""
         if failure is not None:
             cause, detail = failure.cause, failure.detail
-        elif stream is not None:
+        else:
             status, lower = stream.status, head.lower()
             for set_cookie in header_values(head, lower, "\nset-cookie:"):
                 client.cookies.store(self._target, set_cookie)
             server_timing = ", ".join(header_values(head, lower, "\nserver-timing:"))
             if status >= 300 or status < 200 or client.settings.check_bodies:
-                cause, detail, retry_after = client._judge(status, b"".join(stream.chunks), head, lower, [])
-        received = 0 if stream is None else stream.received
+                cause, detail, retry_after = client._judge(status, body, head, lower, [])
         return Exchange(
-            self._method, name, self._target.url, status, cause, due_at, self._started_at + self._ceiling_s,
-            self._connect_s, 0.0, now if stream is None else stream.first_byte_at, now,
-            len(self._rendered), received, not self._is_new, self._was_replaced, self._request_id,
-            server_timing, retry_after, detail, number, "",
+            self._method, name, self._target.url, stream.status, cause, due_at,
+            self._started_at + self._ceiling_s, self._connect_s, 0.0, stream.first_byte_at or now, now,
+            len(self._rendered) if stream.is_sent else 0, stream.received, not self._is_new,
+            self._was_replaced, self._request_id, server_timing, retry_after, detail, number, "",
         )  # fmt: skip
 
 

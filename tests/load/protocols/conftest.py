@@ -57,7 +57,8 @@ async def socket(request: web.Request) -> web.WebSocketResponse:
     """Echoes; some words make it ping, wait, split, close or break."""
     server = request.app[SERVER]
     server.seen.append(dict(request.headers))
-    answer = web.WebSocketResponse(protocols=("graphql-transport-ws", "queue"))
+    heartbeat = float(request.query["heartbeat_s"]) if "heartbeat_s" in request.query else None
+    answer = web.WebSocketResponse(protocols=("graphql-transport-ws", "queue"), heartbeat=heartbeat)
     await answer.prepare(request)
     async for message in answer:
         server.seen.append(message.data)
@@ -77,6 +78,9 @@ async def socket(request: web.Request) -> web.WebSocketResponse:
             await answer.send_str("at last")
         elif message.data == "silence":
             await asyncio.sleep(20)
+        elif message.data == "close soon":
+            await asyncio.sleep(0.05)
+            await answer.close(code=1011, message=b"out of stock")
         elif message.data == "close":
             await answer.close(code=4001)
         elif message.data == "break":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 
+import gevent
 import pytest
 
 from doorbuster.load.exchange import CurrentStep
@@ -49,6 +51,41 @@ def test_pings_are_answered_while_it_waits(client, stream_server):
     with WebSocket(client, "/socket") as socket:
         assert socket.request("ping") == "pinged"
         assert socket.request("still there") == "still there"
+
+
+def test_pings_are_answered_while_the_customer_thinks(client):
+    """aiohttp closes when a pong is missing for half of the heartbeat."""
+    with WebSocket(client, "/socket?heartbeat_s=0.1") as socket:
+        gevent.sleep(0.5)
+        assert socket.request("still there") == "still there"
+    assert causes(client) == ["", ""]
+
+
+def test_messages_that_arrive_during_a_think_time_are_kept(client):
+    with WebSocket(client, "/socket") as socket:
+        socket.send("noise")
+        gevent.sleep(0.1)
+        assert [socket.wait_for() for _ in range(6)] == [*(f"noise {n}" for n in range(5)), "signal"]
+
+
+def test_an_end_during_a_think_time_fails_the_next_request(client):
+    with WebSocket(client, "/socket") as socket:
+        socket.send("close soon")
+        gevent.sleep(0.2)
+        with pytest.raises(Rejected, match="1011 internal error: out of stock"):
+            socket.request("anybody there?")
+        socket.connect()
+        assert socket.request("again") == "again"
+    assert causes(client) == ["", "closed_early", "", ""]
+
+
+def test_what_the_customer_forgets_to_close_is_closed_with_its_client(client):
+    socket = WebSocket(client, "/socket")
+    socket.connect()
+    descriptor = socket._live._connection.socket.fileno()
+    client.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
 
 
 def test_subprotocol_headers_and_cookies(client, stream_server):
