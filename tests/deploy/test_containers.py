@@ -75,8 +75,8 @@ def test_linter_rules():
             if "pip install" in rest:
                 assert "--no-cache-dir" in rest, "DL3042"
                 assert "-c constraints.txt" in rest, "DL3013: versions"
-            if "|" in rest:
-                assert ("SHELL", '["/bin/bash", "-euo", "pipefail", "-c"]') in instructions(), "DL4006"
+            assert "|" not in rest, "DL4006: no pipe, since podman ignores SHELL in images of OCI's format"
+        assert word != "SHELL", "podman ignores it"
     assert instructions()[-2] == ("ENTRYPOINT", '["doorbuster"]'), "built without --target"
 
 
@@ -183,7 +183,7 @@ def test_the_steps_of_the_image_in_a_clean_environment(tmp_path):
         if word == "RUN" and "apt-get" not in rest:
             command = rest.replace("/opt/doorbuster", str(target / "doorbuster"))
             subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=environment, check=True
+                ["sh", "-c", command], cwd=folder, env=environment, check=True
             )
     own = target / "doorbuster" / "bin"
     for path in (tmp_path, *tmp_path.parents):

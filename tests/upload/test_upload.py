@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
 import socket
 import tarfile
 import threading
-from base64 import b64decode
+import tracemalloc
+from base64 import b64decode, b64encode
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -38,6 +40,7 @@ class PutServer(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.stored, self.heads, self.answers, self.after = {}, [], [], ""
+        self.text, self.location = b"said", ""
         self.thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
         self.thread.start()
 
@@ -60,12 +63,24 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         if self.server.after:
             self.send_header("Retry-After", self.server.after)
-        self.send_header("Content-Length", "4")
+        if self.server.location:
+            self.send_header("Location", self.server.location)
+        self.send_header("Content-Length", str(len(self.server.text)))
         self.end_headers()
-        self.wfile.write(b"said")
+        self.wfile.write(self.server.text)
 
     def log_message(self, *_):
         pass
+
+
+class DiscardingHandler(Handler):
+    def do_PUT(self):
+        left = int(self.headers["Content-Length"])
+        while left:
+            left -= len(self.rfile.read(min(left, 65_536)))
+        self.send_response(201)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
 
 @pytest.fixture
@@ -149,8 +164,9 @@ def test_a_server_that_is_not_there(run_folder):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
-    with pytest.raises(UploadError, match="no answer"):
-        upload_run(run_folder, open_destination(url), sleep=lambda _: None)
+    with pytest.raises(UploadError, match=r"no answer \(Connection refused\)") as found:
+        upload_run(run_folder, open_destination(f"{url}x/?sig=s3cret"), sleep=lambda _: None)
+    assert "s3cret" not in str(found.value)
 
 
 def test_a_folder_gets_the_files_and_no_partial_one(run_folder, tmp_path):
@@ -172,6 +188,11 @@ def test_a_folder_gets_the_files_and_no_partial_one(run_folder, tmp_path):
         "s3://",
         "file://",
         "file://host/path",
+        "file:///tmp/peak?x=1",
+        "s3://bucket/peak/?versionId=1",
+        "s3://AKIA:s3cret@bucket/peak/",
+        "https://example.com/peak/#part",
+        "https:///peak/",
     ],
 )
 def test_other_destinations_are_refused(text):
@@ -182,6 +203,100 @@ def test_other_destinations_are_refused(text):
 def test_secrets_of_an_address_are_not_shown():
     found = open_destination("https://user:pass@example.com/results/?X-Amz-Signature=abc")
     assert found.shown == "https://example.com/results/"
+
+
+@pytest.mark.parametrize(
+    "text", ["https://user:s3#cret@example.com/", "https://[s3cret/", "https://h:s3cret/"]
+)
+def test_an_address_that_cannot_be_read_is_not_quoted(text):
+    with pytest.raises(UsageError, match="the host or the port of the address is not valid") as found:
+        open_destination(text)
+    assert "cret" not in str(found.value)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_credentials_do_not_follow_a_redirect(server, run_folder, monkeypatch, status):
+    elsewhere = PutServer()
+    try:
+        monkeypatch.setenv("DOORBUSTER_UPLOAD_TOKEN", "s3cret")
+        server.answers, server.location = [status], f"{elsewhere.url}/stolen"
+        with pytest.raises(UploadError, match=f"answered {status}.*name the final address"):
+            upload_run(run_folder, open_destination(f"{server.url}/"), sleep=pytest.fail)
+        assert elsewhere.heads == []
+    finally:
+        elsewhere.shutdown()
+        elsewhere.server_close()
+        elsewhere.thread.join()
+
+
+def test_the_token_is_not_replaced_by_credentials_of_the_home_folder(
+    server, run_folder, tmp_path, monkeypatch
+):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    upload_run(run_folder, open_destination(f"{server.url}/"))
+    monkeypatch.setenv("DOORBUSTER_UPLOAD_TOKEN", "s3cret")
+    upload_run(run_folder, open_destination(f"{server.url}/"))
+    assert [head.get("Authorization") for head in server.heads] == [None] * 4 + ["Bearer s3cret"] * 4
+
+
+def test_the_user_of_an_address_is_sent_as_basic_authentication(server, run_folder, monkeypatch):
+    address = f"{server.url}/".replace("http://", "http://me:p%40ss@")
+    upload_run(run_folder, open_destination(address))
+    assert {head["Authorization"] for head in server.heads} == {f"Basic {b64encode(b'me:p@ss').decode()}"}
+    monkeypatch.setenv("DOORBUSTER_UPLOAD_TOKEN", "s3cret")
+    with pytest.raises(UsageError, match="use one of them"):
+        open_destination(address)
+
+
+def test_a_full_disk_is_named_and_not_filled_further(run_folder, tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # a write beyond fails, as on a full disk
+    try:
+        with pytest.raises(UploadError, match=r"run\.sqlite was not uploaded to .*: File too large"):
+            upload_run(run_folder, open_destination(f"file://{tmp_path}/my%20disk/"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in (tmp_path / "my disk").rglob("*") if path.is_file()] == ["a b.txt"]
+
+
+@pytest.fixture
+def s3_endpoint(server, monkeypatch):
+    pytest.importorskip("requests_aws4auth")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    return server
+
+
+def test_a_body_that_was_damaged_on_its_way_to_s3_is_sent_again(s3_endpoint, run_folder):
+    s3_endpoint.answers, s3_endpoint.text = [400], b"<Error><Code>BadDigest</Code></Error>"
+    said = []
+    upload_run(run_folder, open_destination("s3://bucket/peak/"), say=said.append, sleep=lambda _: None)
+    assert said == ["more/a b.txt: the server answered 400: BadDigest; next attempt in 1 s"]
+    assert s3_endpoint.stored["/bucket/peak/run.sqlite"] == (run_folder / "run.sqlite").read_bytes()
+
+
+def test_a_large_file_is_not_read_into_memory_to_be_signed(s3_endpoint, run_folder):
+    with (run_folder / "run.sqlite").open("r+b") as file:
+        file.truncate(40_000_000)
+    s3_endpoint.RequestHandlerClass = DiscardingHandler
+    target = open_destination("s3://bucket/peak/")
+    tracemalloc.start()
+    try:
+        upload_run(run_folder, target)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 10_000_000
+
+
+@pytest.mark.parametrize("endpoint", ["minio:9000", "ftp://minio", "https://me:s3cret@minio"])
+def test_an_endpoint_that_is_no_url_is_refused_before_the_run(s3_endpoint, monkeypatch, endpoint):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises(UsageError, match="AWS_ENDPOINT_URL must be a URL") as found:
+        open_destination("s3://bucket/peak/")
+    assert "s3cret" not in str(found.value)
 
 
 def test_s3_names_the_missing_credentials(monkeypatch):
