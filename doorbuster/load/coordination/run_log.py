@@ -17,7 +17,7 @@ import gevent
 from gevent.event import Event as Flag
 
 from doorbuster.errors import DoorbusterError, RecordError, RecordingFailed
-from doorbuster.load.coordination.worker_registry import WorkerRegistry
+from doorbuster.load.coordination.worker_registry import WorkerLoss, WorkerRegistry
 from doorbuster.load.run_plan import REPORT_INTERVAL_S
 from doorbuster.records.batch import Batch, Event, ObservedValue
 from doorbuster.records.outcome import RECORD_DELAYED
@@ -27,6 +27,7 @@ from doorbuster.units import format_duration
 logger = logging.getLogger("doorbuster")
 
 WRITE_LIMIT_S = 60.0
+COORDINATOR = "coordinator"  # name of this process in its own reports
 
 
 class RunLog:
@@ -45,6 +46,7 @@ class RunLog:
         self._observed: list[ObservedValue] = []
         self._failing_since: float | None = None
         self._final_report = Flag()
+        self._own_reports = 0
 
     def receive(self, batch: Batch) -> None:
         """Queue a worker's report; called from Locust's message loop."""
@@ -68,21 +70,23 @@ class RunLog:
         self._write()
         return batches
 
-    def add(self, batch: Batch) -> None:
-        """Queue a report of this process itself."""
-        self._unwritten.append(batch)
+    def add_loss(self, loss: WorkerLoss) -> None:
+        """Queue what a lost worker leaves behind, as a report of this process."""
+        self._add_own(customers=loss.customers, arrivals=loss.arrivals)
 
-    def record(self, at_s: float, kind: str, text: str) -> None:
-        """Queue an event."""
-        self._events.append(Event(at_s, kind, text))
+    def record(self, kind: str, text: str, *, at_s: float | None = None) -> None:
+        """Queue an event, of now unless a time is given."""
+        self._events.append(Event(self._now_s() if at_s is None else at_s, kind, text))
 
     def observe(self, values: Iterable[ObservedValue], events: Iterable[Event]) -> None:
         """Queue what was observed at the target."""
         self._observed += values
         self._events += events
 
-    def flush(self) -> None:
-        """Write everything. Raises: RecordingFailed."""
+    def complete(self) -> None:
+        """Write everything, the last time. Raises: RecordingFailed."""
+        if self._own_reports:
+            self._add_own(final=True)
         self.write_queue()
         while self._unwritten or self._events or self._observed:
             gevent.sleep(REPORT_INTERVAL_S)
@@ -92,6 +96,10 @@ class RunLog:
         """Call a method of the writer until it succeeds. Raises: RecordingFailed."""
         while not self._succeeds(action, *args):
             gevent.sleep(REPORT_INTERVAL_S)
+
+    def _add_own(self, **content: Any) -> None:
+        self._unwritten.append(Batch(COORDINATOR, self._own_reports, **content))
+        self._own_reports += 1
 
     def _write(self) -> None:
         if not (self._unwritten or self._events or self._observed):
@@ -109,7 +117,7 @@ class RunLog:
             if self._failing_since is not None:
                 lasted_s, self._failing_since = perf_counter() - self._failing_since, None
                 text = f"the run file could not be written for {format_duration(lasted_s)}; nothing was lost"
-                self.record(self._now_s(), RECORD_DELAYED, text)
+                self.record(RECORD_DELAYED, text)
                 logger.warning("%s", text)
             return True
         if not isinstance(failure, RecordError):

@@ -27,7 +27,7 @@ from doorbuster.load.coordination.clock_sync import (
     clock_offset,
     read_clocks,
 )
-from doorbuster.load.coordination.coordinator import RunCoordinator, RunRequest
+from doorbuster.load.coordination.coordinator import RunCoordinator
 from doorbuster.load.coordination.messages import (
     ACKNOWLEDGED,
     ASSIGNMENT,
@@ -39,6 +39,7 @@ from doorbuster.load.coordination.messages import (
     plan_to_wire,
     rows_to_wire,
 )
+from doorbuster.load.coordination.model import RunRequest
 from doorbuster.load.http.generator_limits import descriptor_limit
 from doorbuster.load.locust_plugin.node import Node
 from doorbuster.load.locust_plugin.web_ui import (

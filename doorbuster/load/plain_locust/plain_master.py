@@ -18,10 +18,11 @@ from gevent.event import Event as Flag
 from locust.runners import MasterRunner
 
 from doorbuster.errors import ExitCode, RecordingFailed
-from doorbuster.gate import AbortWatch
 from doorbuster.load.coordination.messages import CLOSE, RECORD
+from doorbuster.load.coordination.model import FINAL_REPORT_LIMIT_S
 from doorbuster.load.coordination.preflight import check_shares
 from doorbuster.load.coordination.run_log import RunLog
+from doorbuster.load.coordination.stop_reasons import StopReasons
 from doorbuster.load.coordination.worker_registry import WorkerRegistry
 from doorbuster.load.http.send_limit import share_of
 from doorbuster.load.locust_plugin.master import RemoteWorkers
@@ -33,22 +34,18 @@ from doorbuster.load.plain_locust.request_recorder import RequestRecorder
 from doorbuster.load.plain_locust.visits import VisitStarter
 from doorbuster.load.run_plan import REPORT_INTERVAL_S
 from doorbuster.load.runtime.generator_info import generator_info
-from doorbuster.load.runtime.notes import note
 from doorbuster.load.runtime.supervision import end_with_command
-from doorbuster.load.target.observation import EVENT_KIND as OBSERVE_EVENT
 from doorbuster.load.target.observation import TargetObserver
-from doorbuster.records.batch import Batch, ObservedValue
+from doorbuster.records.batch import Batch
 from doorbuster.records.metadata import RunMeta, RunStatus
 from doorbuster.records.outcome import Cause
 from doorbuster.records.writer import RunWriter
 
 logger = logging.getLogger("doorbuster")
 
-FINAL_REPORT_LIMIT_S = 15.0  # wait for the last reports of the workers, after Locust's own stop timeout
-KILL_FILE = "STOP"
 EARLY_S = 1.5  # an end that much before the planned one was the Locust file's own decision
 LEAD_S = 1.0  # until the first arrival, so that every worker is ready
-LOCAL, MASTER, COORDINATOR = "local", "master", "coordinator"
+LOCAL, MASTER = "local", "master"
 
 
 class PlainMaster:
@@ -150,8 +147,7 @@ class PlainRun:
         self._workers = workers
         self._started_at = perf_counter() + (LEAD_S if plan.is_open else 0.0)
         self._ending: tuple[RunStatus, str] | None = None
-        self._parent = os.environ.get("DOORBUSTER_PARENT", "")
-        self._abort = AbortWatch(plan.scenario)
+        self._reasons = StopReasons(plan.scenario, folder)
         names = [LOCAL] if workers is None else [MASTER, *workers.names]
         self._schedule = plan.schedule
         self._registry = WorkerRegistry(self._schedule, names if workers is None else names[1:], now_s=0.0)
@@ -160,13 +156,11 @@ class PlainRun:
         meta = self._meta(targets, len(names) - (workers is not None))
         writer = RunWriter.create(folder, meta, self._schedule.planned_per_second())
         self._log = RunLog(writer, self._registry, self._now_s)
-        self._folder = folder
         self._observer = observer
         observer.start(self._started_at, folder)
         self._recorder: RequestRecorder | None = None
         self._visits: VisitStarter | None = None
         self._in_flight: dict[str, int] = {}
-        self._own_reports = 0
         self._supervisor: gevent.Greenlet | None = None
         self._over = Flag()
 
@@ -231,9 +225,7 @@ class PlainRun:
             for name in self._workers.names:
                 self._environment.runner.send_message(CLOSE, {"cause": self._cause()}, client_id=name)
         self._log.observe(*self._observer.stop(gevent.sleep))
-        for problem in self._abort.problems():
-            note(problem)
-            self._log.record(elapsed_s, OBSERVE_EVENT, problem)
+        self._reasons.record_problems(self._log)
         give_up_at = perf_counter() + FINAL_REPORT_LIMIT_S + self._environment.stop_timeout
         self._log.write_queue()
         while not self._registry.complete and perf_counter() < give_up_at:
@@ -244,13 +236,11 @@ class PlainRun:
         status, reason = self._ending or (
             ("interrupted", "stopped before the end of its run time") if interrupted else ("finished", "")
         )
-        if self._own_reports:
-            self._log.add(Batch(COORDINATOR, self._own_reports, final=True))
         if status == "finished" and elapsed_s < self._plan.duration_s - EARLY_S:
             text = f"{self._environment.locustfile} ended the run after {elapsed_s:.0f} s"
-            self._log.record(elapsed_s, "ended_early", text)
+            self._log.record("ended_early", text, at_s=elapsed_s)
             self._log.persist(partial(self._log.writer.set_meta, duration_s=elapsed_s))
-        self._log.flush()
+        self._log.complete()
         self._log.persist(self._log.writer.finish, status, reason)
         self._log.writer.close()
 
@@ -272,10 +262,10 @@ class PlainRun:
             for name in self._registry.waiting_for:
                 if name in ended or name in self._registry.timed_out(now_s=now_s):
                     self._lose(name)
-            reason = self._reason_to_stop(batches, observed, now_s)
+            reason = self._reasons.check(batches, observed, at_s=now_s)
             if reason and self._ending is None:
                 logger.warning("stopping: %s", reason)
-                self._log.record(now_s, "abort", reason)
+                self._log.record("abort", reason, at_s=now_s)
                 self._ending = ("aborted", reason)
                 gevent.spawn(self._environment.runner.quit)
             elif self._is_over(batches, now_s):
@@ -293,23 +283,12 @@ class PlainRun:
         drained = now_s > self._plan.duration_s + 2 * REPORT_INTERVAL_S and not any(self._in_flight.values())
         return drained or now_s >= self._plan.duration_s + self._plan.scenario.drain_s
 
-    def _reason_to_stop(self, batches: list[Batch], observed: list[ObservedValue], now_s: float) -> str:
-        fired = self._abort.feed(batches, observed, at_s=now_s)
-        if fired is not None:
-            return fired
-        if (self._folder / KILL_FILE).exists():
-            return f"the stop file {self._folder / KILL_FILE} exists"
-        if self._parent and os.getppid() != int(self._parent):
-            return "the command that started the run has exited"
-        return ""
-
     def _lose(self, name: str) -> None:
         loss = self._registry.lose(name, from_s=inf)
-        self._log.add(Batch(COORDINATOR, self._own_reports, customers=loss.customers, arrivals=loss.arrivals))
-        self._own_reports += 1
+        self._log.add_loss(loss)
         text = f"{name} stopped reporting; requests of its last second may be missing"
         logger.error("worker lost: %s", text)
-        self._log.record(self._now_s(), "worker_lost", text)
+        self._log.record("worker_lost", text)
 
     def _now_s(self) -> float:
         return perf_counter() - self._started_at

@@ -30,8 +30,8 @@ SILENCE_CHECKS = 3  # missed heartbeats after which a worker looks whether its m
 SILENCE_LIMIT_CHECKS = 30  # missed heartbeats after which it gives up; a master that plans does not answer
 INTERRUPT_LIMIT_S = 30
 LEAVE_LIMIT_S = 10.0  # after that, a process that should have ended is ended
+COMMAND_VARIABLE = "DOORBUSTER_PARENT"  # process id of the command that waits for this process
 _STARTED_IN = os.getpid()  # the locustfile imports this before Locust forks
-_COMMAND = "DOORBUSTER_PARENT"  # environment variable: process id of the command that waits for this one
 
 
 def supervise_worker(environment: Any, on_master_lost: Callable[[], None], end: Callable[[], None]) -> None:
@@ -90,7 +90,7 @@ def _end_with_parent() -> None:
 
 def end_with_command(end: Callable[[], None]) -> None:
     """Call `end` once a second from the end of the command that started this process, if a command did."""
-    command = os.environ.get(_COMMAND, "")
+    command = os.environ.get(COMMAND_VARIABLE, "")
     if not command.isdigit():
         return
 
