@@ -18,6 +18,7 @@ TARGETS = (
     "ledgers",
     "answers",
     "messages",
+    "master_messages",
     "result_files",
     "histories",
     "seasons",
@@ -35,7 +36,7 @@ def main() -> int:
     if unknown:
         parser.error(f"unknown target {', '.join(sorted(unknown))}; choose from {', '.join(TARGETS)}")
     failed = False
-    print(f"{'target':<12}{'cases':>9}{'findings':>10}{'seconds':>9}  results")
+    print(f"{'target':<16}{'cases':>9}{'findings':>10}{'seconds':>9}  results")
     for target in options.targets or TARGETS:
         case = import_module(f"tests.fuzz.{target}").case
         began = time.monotonic()
@@ -46,7 +47,7 @@ def main() -> int:
         results = ", ".join(f"{name} {n:,}" for name, n in sorted(report.results.items()))
         spent = time.monotonic() - began
         print(
-            f"{target:<12}{report.cases:>9,}{len(report.findings):>10,}{spent:>9.0f}  {results}", flush=True
+            f"{target:<16}{report.cases:>9,}{len(report.findings):>10,}{spent:>9.0f}  {results}", flush=True
         )
         for kind, n in report.kinds().most_common(20):
             number, _, trace = next(one for one in report.findings if one[1] == kind)

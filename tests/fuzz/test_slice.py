@@ -15,6 +15,7 @@ SLICES = {  # cases, about three seconds each
     "ledgers": 100,
     "answers": 500,
     "messages": 60,
+    "master_messages": 40,
     "result_files": 60,
     "histories": 60,
     "seasons": 30,

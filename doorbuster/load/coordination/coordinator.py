@@ -23,7 +23,6 @@ from doorbuster.load.http.send_limit import WINDOW_S
 from doorbuster.load.run_plan import REPORT_INTERVAL_S
 from doorbuster.load.target.endpoint import set_faults
 from doorbuster.records.batch import Batch
-from doorbuster.records.metadata import RunStatus
 from doorbuster.records.storable import LEDGER_REFUSED, storable_ledger
 
 logger = logging.getLogger("doorbuster")
@@ -63,9 +62,9 @@ class RunCoordinator:
         if self._supervisor is not None:
             self._supervisor.receive(batch)
 
-    def interrupt(self, reason: str, *, status: RunStatus = "interrupted") -> None:
+    def interrupt(self, reason: str) -> None:
         """End the run early: stop the workers, wait for their last reports, read the ledger."""
-        self._ending.end_early(reason, status)
+        self._ending.end_early(reason, "interrupted")
 
     def _fail(self, error: DoorbusterError) -> None:
         self.failure = error

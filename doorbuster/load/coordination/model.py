@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+from doorbuster.load.coordination.messages import CloseCause
 from doorbuster.load.run_plan import Rows, RunPlan
-from doorbuster.records.metadata import RunStatus
 from doorbuster.scenario import Scenario
 from doorbuster.storefronts import Storefront
 
 FINAL_REPORT_LIMIT_S = 15.0  # wait for the last reports of the workers
+
+EarlyStatus = Literal["interrupted", "aborted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class WorkerPool(Protocol):
         """Tell a lost worker to stop, in case it is only slow."""
         ...
 
-    def stop_all(self, cause: str) -> None:
+    def stop_all(self, cause: CloseCause) -> None:
         """Tell every worker to stop early and send its last report."""
         ...
 
@@ -71,7 +73,7 @@ class RunEnding:
     """How a run ends: with its schedule, unless it is ended early, which happens once."""
 
     def __init__(self, workers: WorkerPool) -> None:
-        self.status: RunStatus = "finished"
+        self.status: Literal["finished"] | EarlyStatus = "finished"
         self.reason = ""
         self.close_by = inf  # by `perf_counter`: workers whose last reports are missing then are lost
         self._workers = workers
@@ -80,7 +82,7 @@ class RunEnding:
     def is_early(self) -> bool:
         return self.status != "finished"
 
-    def end_early(self, reason: str, status: RunStatus) -> None:
+    def end_early(self, reason: str, status: EarlyStatus) -> None:
         """Stop the workers, which send their last reports; a second call has no effect."""
         if not self.is_early:
             self.status, self.reason = status, reason

@@ -63,6 +63,7 @@ class Generator:
         self._assignment = assignment
         self._plan = plan
         self._scenario = plan.scenario
+        self.max_rate_per_s = safety.max_rate_per_s  # of all workers together
         self._max_in_flight = max(safety.max_in_flight // assignment.count, 1)
         self._environment = environment
         self._ship = ship
@@ -89,6 +90,11 @@ class Generator:
             )
         self._reporting = BoundedSemaphore(1)
         self._reporter = gevent.spawn(self._report_each_second)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it starts no customers any more."""
+        return self._stopping
 
     def run(self) -> None:
         """Start all customers when they are due, then wait until the last one has left."""

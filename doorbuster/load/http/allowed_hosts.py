@@ -46,11 +46,6 @@ class AllowedHosts:
         self._known: dict[tuple[str, str], bool] = {}
         self._also: AllowedHosts | None = None
 
-    @classmethod
-    def from_wire(cls, wire: Mapping[str, Any]) -> AllowedHosts:
-        """The value of `to_wire`, as received by a worker."""
-        return cls(wire["networks"], loopback=wire["loopback"])
-
     def to_wire(self) -> dict[str, Any]:
         """As plain types, for a message."""
         return {"networks": {name: list(some) for name, some in self.networks.items()},

@@ -35,9 +35,14 @@ from doorbuster.load.coordination.messages import (
     CLOCK,
     CLOSE,
     TAKE_OVER,
+    Acknowledgement,
+    Assignment,
+    ClockQuestion,
+    Close,
+    CloseCause,
+    MasterMessage,
+    TakeOver,
     batch_from_wire,
-    plan_to_wire,
-    rows_to_wire,
 )
 from doorbuster.load.coordination.model import RunRequest
 from doorbuster.load.http.generator_limits import descriptor_limit
@@ -251,7 +256,7 @@ class LocalWorkers:
     def stop_worker(self, *_: Any) -> None:
         gevent.spawn(self._node.close, "worker_lost")
 
-    def stop_all(self, cause: str) -> None:
+    def stop_all(self, cause: CloseCause) -> None:
         gevent.spawn(self._node.close, cause)
 
 
@@ -261,7 +266,7 @@ class RemoteWorkers:
     def __init__(self, runner: MasterRunner) -> None:
         self.names: list[str] = []
         self._runner = runner
-        self._run_id = ""
+        self._run_id = ""  # of the plan that was distributed last; none before that of the current run
         self._clock_answers: dict[str, list[ClockExchange]] = {}
         self._clocks: dict[str, ClockOffset] = {}
         self._processes: dict[str, psutil.Process] = {}
@@ -279,6 +284,7 @@ class RemoteWorkers:
     def refresh_workers(self) -> None:
         """Use the workers that are connected now."""
         clients = self._runner.clients
+        self._run_id = ""
         self.names = [node.id for node in clients.ready + clients.spawning + clients.running]
 
     def sync_clocks(self) -> tuple[str, ...]:
@@ -310,25 +316,32 @@ class RemoteWorkers:
         self.begin(plan.run_id)
         for index, name in enumerate(self.names):
             offset_s = self.counter_offset_s(name)
-            wire = plan_to_wire(plan, index=index, count=len(self.names), counter_offset_s=offset_s)
-            self._runner.send_message(ASSIGNMENT, wire, client_id=name)
+            part = Assignment.of(plan, index=index, count=len(self.names), counter_offset_s=offset_s)
+            self.send(name, ASSIGNMENT, part)
 
     def ended_workers(self) -> frozenset[str]:
         return frozenset(name for name, process in self._processes.items() if _has_ended(process))
 
     def acknowledge(self, worker: str, seq: int, share_per_s: float | None = None) -> None:
-        message = {"run_id": self._run_id, "seq": seq, "share_per_s": share_per_s}
-        self._runner.send_message(ACKNOWLEDGED, message, client_id=worker)
+        message = Acknowledgement(run_id=self._run_id, seq=seq, share_per_s=share_per_s)
+        self.send(worker, ACKNOWLEDGED, message)
 
     def reassign(self, worker: str, rows: Rows) -> None:
-        self._runner.send_message(TAKE_OVER, rows_to_wire(rows), client_id=worker)
+        self.send(worker, TAKE_OVER, TakeOver.of(self._run_id, rows))
 
     def stop_worker(self, worker: str) -> None:
-        self._runner.send_message(CLOSE, {"cause": "worker_lost"}, client_id=worker)
+        self._close(worker, "worker_lost")
 
-    def stop_all(self, cause: str) -> None:
+    def stop_all(self, cause: CloseCause) -> None:
         for name in self.names:
-            self._runner.send_message(CLOSE, {"cause": cause}, client_id=name)
+            self._close(name, cause)
+
+    def send(self, worker: str, kind: str, message: MasterMessage) -> None:
+        """Send a worker a message."""
+        self._runner.send_message(kind, message.to_wire(), client_id=worker)
+
+    def _close(self, worker: str, cause: CloseCause) -> None:
+        self.send(worker, CLOSE, Close(run_id=self._run_id, cause=cause))
 
     def _exchange_clocks(self) -> None:
         self._clock_answers = {name: [] for name in self.names}
@@ -337,7 +350,7 @@ class RemoteWorkers:
             for number in range(1, CLOCK_EXCHANGES + 1):
                 while waiting := self._without_answers(number):
                     for name in waiting:
-                        self._runner.send_message(CLOCK, {"sent": read_clocks()}, client_id=name)
+                        self.send(name, CLOCK, ClockQuestion(sent=list(read_clocks())))
                     ask_again_at = perf_counter() + ASK_AGAIN_S
                     while self._without_answers(number) and perf_counter() < ask_again_at:
                         gevent.sleep(0.002)

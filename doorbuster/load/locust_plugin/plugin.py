@@ -26,6 +26,7 @@ from doorbuster.load.locust_plugin.master import MasterNode
 from doorbuster.load.locust_plugin.master_port import check_messages
 from doorbuster.load.locust_plugin.requirements import unmet_requirements
 from doorbuster.load.locust_plugin.worker import WorkerNode
+from doorbuster.load.locust_plugin.worker_port import check_messages_of_master
 from doorbuster.load.runtime.notes import note
 from doorbuster.load.target.driver_lookup import INSTALLED, check_names
 from doorbuster.load.target.endpoint import target_headers
@@ -63,6 +64,7 @@ def install(events: Any, *, drivers: Sequence[type[Storefront]] = ()) -> None:
     if added is None:
         protect_streams(log_text)
         check_messages()
+        check_messages_of_master()
         with exit_on_error():
             protect_channel()
         added = []

@@ -19,9 +19,17 @@ import gevent
 import psutil
 
 from doorbuster.load.coordination.clock_sync import read_clocks
-from doorbuster.load.coordination.messages import ACKNOWLEDGED, BATCH, CLOCK, batch_to_wire
+from doorbuster.load.coordination.messages import (
+    ACKNOWLEDGED,
+    BATCH,
+    CLOCK,
+    Acknowledgement,
+    ClockQuestion,
+    batch_to_wire,
+)
 from doorbuster.load.coordination.worker_registry import SILENCE_LIMIT_S
 from doorbuster.load.http.generator_limits import descriptor_limit
+from doorbuster.load.locust_plugin.worker_port import MasterMessages
 from doorbuster.load.run_plan import REPORT_INTERVAL_S
 from doorbuster.records.batch import Batch
 
@@ -41,6 +49,7 @@ class ReportChannel:
     def __init__(
         self,
         environment: Any,
+        messages: MasterMessages,
         on_master_lost: Callable[[], None],
         on_share: Callable[[float, float], None] = lambda *_: None,
     ) -> None:
@@ -52,8 +61,8 @@ class ReportChannel:
         self._first_sent_at: dict[int, float] = {}
         self._unanswered_reports = 0
         self._process = psutil.Process()
-        self._runner.register_message(CLOCK, self._on_clock)
-        self._runner.register_message(ACKNOWLEDGED, self._on_acknowledged)
+        messages.on(CLOCK, self._on_clock)
+        messages.on(ACKNOWLEDGED, self._on_acknowledged)
         environment.events.heartbeat_received.add_listener(self._on_heartbeat)
         self._silent_s = -inf  # until the first heartbeat
         gevent.spawn(self._watch_heartbeats)
@@ -84,14 +93,14 @@ class ReportChannel:
         ):
             gevent.spawn(self._on_master_lost)
 
-    def _on_clock(self, msg: Any, **_: Any) -> None:
-        there = read_clocks()
+    def _on_clock(self, content: object) -> None:
+        there, question = read_clocks(), ClockQuestion.from_wire(content)
         process = {
             "pid": self._process.pid,
             "created_unix_s": self._process.create_time(),
             "descriptors": descriptor_limit(),
         }
-        self._runner.send_message(CLOCK, {"sent": msg.data["sent"], "there": there, **process})
+        self._runner.send_message(CLOCK, {**question.to_wire(), "there": there, **process})
 
     def _on_heartbeat(self, **_: Any) -> None:
         self._unanswered_reports, self._silent_s = 0, 0.0
@@ -103,14 +112,15 @@ class ReportChannel:
             self._silent_s += 1.0
         self._on_master_lost()
 
-    def _on_acknowledged(self, msg: Any, **_: Any) -> None:
+    def _on_acknowledged(self, content: object) -> None:
+        received = Acknowledgement.from_wire(content)
         self._unanswered_reports = 0
-        if msg.data["run_id"] != self._run_id:
+        if received.run_id != self._run_id:  # a late one, of the run before
             return
-        self._unacknowledged.pop(msg.data["seq"], None)
-        sent_at, share_per_s = self._first_sent_at.pop(msg.data["seq"], None), msg.data["share_per_s"]
-        if sent_at is not None and share_per_s is not None:
-            self._on_share(share_per_s, sent_at)
+        self._unacknowledged.pop(received.seq, None)
+        sent_at = self._first_sent_at.pop(received.seq, None)
+        if sent_at is not None and received.share_per_s is not None:
+            self._on_share(received.share_per_s, sent_at)
 
     def _resend_until_acknowledged(self, run_id: str) -> None:
         """Resend after the last report, when there are no further reports that would do it.

@@ -24,6 +24,7 @@ from doorbuster.load.locust_plugin.plugin import (
     is_installed,
 )
 from doorbuster.load.locust_plugin.web_ui import open_peak_tab
+from doorbuster.load.locust_plugin.worker_port import check_messages_of_master
 from doorbuster.load.plain_locust.checks import check_start
 from doorbuster.load.plain_locust.client_guard import ClientGuard
 from doorbuster.load.plain_locust.plain_master import PlainMaster
@@ -40,6 +41,7 @@ from doorbuster.output.secret_masking import remember_variables_of_drivers
 def attach(events: Any) -> Attachment:
     """Listen to Locust's events; called before any locustfile is loaded."""
     check_messages()
+    check_messages_of_master()
     with exit_on_error():
         protect_channel()
     return Attachment(events)

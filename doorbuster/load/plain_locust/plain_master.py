@@ -18,7 +18,7 @@ from gevent.event import Event as Flag
 from locust.runners import MasterRunner
 
 from doorbuster.errors import ExitCode, RecordingFailed
-from doorbuster.load.coordination.messages import CLOSE, RECORD
+from doorbuster.load.coordination.messages import RECORD, CloseCause, RecordOrder, ScheduleSummary
 from doorbuster.load.coordination.model import FINAL_REPORT_LIMIT_S
 from doorbuster.load.coordination.preflight import check_shares
 from doorbuster.load.coordination.run_log import RunLog
@@ -38,7 +38,6 @@ from doorbuster.load.runtime.supervision import end_with_command
 from doorbuster.load.target.observation import TargetObserver
 from doorbuster.records.batch import Batch
 from doorbuster.records.metadata import RunMeta, RunStatus
-from doorbuster.records.outcome import Cause
 from doorbuster.records.writer import RunWriter
 
 logger = logging.getLogger("doorbuster")
@@ -170,19 +169,20 @@ class PlainRun:
             self._workers.begin(self.run_id)
             count, limit_per_s = len(self._workers.names), self._plan.scenario.safety.max_rate_per_s
             for index, name in enumerate(self._workers.names):
-                message = {
+                content = {
                     "run_id": self.run_id,
                     "started_at": self._started_at + self._workers.counter_offset_s(name),
                     "hosts": guard.allowed.to_wire(),
                     "named": sorted(guard.named),
                     "headers": self._plan.headers.to_wire(),
                     "scenario_text": self._plan.scenario.source_text,
-                    "ratios": self._plan.ratios,
+                    "ratios": dict(self._plan.ratios),
                     "index": index,
                     "count": count,
+                    "schedule": ScheduleSummary.of(self._schedule),
                     "max_rate_per_s": None if limit_per_s is None else share_of(limit_per_s, index, count),
                 }
-                self._environment.runner.send_message(RECORD, message, client_id=name)
+                self._workers.send(name, RECORD, RecordOrder.model_validate(content))
         name = LOCAL if self._workers is None else MASTER
         self._recorder = RequestRecorder(self._environment, guard, name, self._started_at, self.receive)
         if self._plan.is_open and self._workers is None:
@@ -208,10 +208,10 @@ class PlainRun:
         if self._visits is not None:
             self._visits.finish(self._cause())
 
-    def _cause(self) -> str:
+    def _cause(self) -> CloseCause:
         """Why visits that have not ended are dropped."""
         ended = self._now_s() >= self._plan.duration_s + self._plan.scenario.drain_s
-        return str(Cause.DRAIN_LIMIT if ended else Cause.INTERRUPTED)
+        return "drain_limit" if ended else "interrupted"
 
     def finish(self, *, interrupted: bool) -> None:
         """Locust has stopped its users: collect the last reports and close the file."""
@@ -222,8 +222,7 @@ class PlainRun:
         self._supervisor.join()
         self._recorder.finish()
         if self._workers is not None:
-            for name in self._workers.names:
-                self._environment.runner.send_message(CLOSE, {"cause": self._cause()}, client_id=name)
+            self._workers.stop_all(self._cause())
         self._log.observe(*self._observer.stop(gevent.sleep))
         self._reasons.record_problems(self._log)
         give_up_at = perf_counter() + FINAL_REPORT_LIMIT_S + self._environment.stop_timeout

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 from locust.runners import STATE_RUNNING, STATE_SPAWNING
 
 from doorbuster.errors import ExitCode
-from doorbuster.load.coordination.messages import CLOSE, RECORD
-from doorbuster.load.http.allowed_hosts import NO_HOSTS, AllowedHosts
+from doorbuster.load.coordination.messages import CLOSE, RECORD, PlanDiffers, RecordOrder
+from doorbuster.load.coordination.worker_inbox import WorkerInbox
+from doorbuster.load.http.allowed_hosts import NO_HOSTS
 from doorbuster.load.locust_plugin.report_channel import ReportChannel
+from doorbuster.load.locust_plugin.worker_port import MasterMessages
 from doorbuster.load.plain_locust.checks import visit_schedule
 from doorbuster.load.plain_locust.client_guard import ClientGuard
 from doorbuster.load.plain_locust.request_recorder import RequestRecorder
 from doorbuster.load.plain_locust.visits import VisitStarter
 from doorbuster.load.runtime.supervision import leave, supervise_worker
-from doorbuster.output.secret_masking import remember_secrets
 from doorbuster.records.outcome import Cause
-from doorbuster.scenario import HeaderValues, read_locust_scenario
+from doorbuster.scenario import read_locust_scenario
 
 
 class PlainWorker:
@@ -32,9 +34,11 @@ class PlainWorker:
         self._recorder: RequestRecorder | None = None
         self._visits: VisitStarter | None = None
         self._close_cause = str(Cause.INTERRUPTED)
-        self._reports = ReportChannel(environment, self._end_without_master)
-        environment.runner.register_message(RECORD, self._on_record)
-        environment.runner.register_message(CLOSE, self._on_close, concurrent=True)
+        self._inbox = WorkerInbox(environment.runner.client_id)
+        messages = MasterMessages(environment.runner)
+        self._reports = ReportChannel(environment, messages, self._end_without_master)
+        messages.on(RECORD, self._on_record)
+        messages.on(CLOSE, self._on_close, concurrent=True)
         environment.events.test_start.add_listener(self._on_test_start)
         environment.events.test_stopping.add_listener(self._on_test_stopping)
         environment.events.test_stop.add_listener(self._on_test_stop)
@@ -44,39 +48,42 @@ class PlainWorker:
     def _end_without_master(self) -> None:
         leave(self._environment, ExitCode.NOT_RECORDED, self._environment.runner.quit)
 
-    def _on_record(self, msg: Any, **_: Any) -> None:
+    def _on_record(self, content: object) -> None:
         """The next run: it arrives before Locust's message to start users."""
-        run_id = msg.data["run_id"]
-        headers = HeaderValues.from_wire(msg.data["headers"])
-        remember_secrets(headers.secrets)
-        self._guard.begin(
-            AllowedHosts.from_wire(msg.data["hosts"]), msg.data["named"], headers, msg.data["max_rate_per_s"]
-        )
-        self._reports.begin(run_id)
+        order = RecordOrder.from_wire(content)
+        self._inbox.begin(order, now=perf_counter(), is_busy=self._recorder is not None)
+        scenario = read_locust_scenario(order.scenario_text)
+        duration_s = scenario.demand.duration_s if scenario.demand is not None else 0.0
+        schedule = visit_schedule(scenario, order.ratios, duration_s)
+        try:
+            order.schedule.check(schedule)
+        except PlanDiffers as why:
+            leave(self._environment, why.exit_code, self._environment.runner.quit,
+                  reason=f"{why}; this worker ends")  # fmt: skip
+            return
+        self._guard.begin(order.hosts.hosts(), order.named, order.headers.headers(), order.max_rate_per_s)
+        self._reports.begin(order.run_id)
         recorder = self._recorder = RequestRecorder(
             self._environment,
             self._guard,
             self._environment.runner.client_id,
-            msg.data["started_at"],
-            partial(self._reports.ship, run_id),
+            order.started_at,
+            partial(self._reports.ship, order.run_id),
         )
         self._close_cause = str(Cause.INTERRUPTED)
-        scenario = read_locust_scenario(msg.data["scenario_text"])
         if scenario.demand is not None:
-            schedule = visit_schedule(scenario, msg.data["ratios"], scenario.demand.duration_s)
-            index, count = msg.data["index"], msg.data["count"]
             self._visits = VisitStarter(
                 self._environment,
                 recorder,
                 schedule,
-                np.arange(index, len(schedule), count),
+                np.arange(order.index, len(schedule), order.count),
                 tasks=scenario.locust.tasks,
-                max_in_flight=max(scenario.safety.max_in_flight // count, 1),
+                max_in_flight=max(scenario.safety.max_in_flight // order.count, 1),
             )
 
-    def _on_close(self, msg: Any, **_: Any) -> None:
+    def _on_close(self, content: object) -> None:
         """The run ends: Locust's master tells its workers only when its own records are closed."""
-        self._close_cause = msg.data["cause"]
+        self._close_cause = self._inbox.cause_to_close(content)
         if self._environment.runner.state in (STATE_RUNNING, STATE_SPAWNING):
             self._environment.runner.stop()
         else:
@@ -98,5 +105,6 @@ class PlainWorker:
 
     def _on_test_stop(self, **_: Any) -> None:
         recorder, self._recorder = self._recorder, None
+        self._inbox.end()
         if recorder is not None:
             recorder.finish()

@@ -33,11 +33,6 @@ class HeaderValues:
         """For the workers of a run."""
         return {"values": dict(self.values), "secrets": list(self.secrets)}
 
-    @classmethod
-    def from_wire(cls, wire: Mapping[str, Any]) -> HeaderValues:
-        """As `to_wire` gave it."""
-        return cls(wire["values"], tuple(wire["secrets"]))
-
 
 NO_HEADERS = HeaderValues()
 
