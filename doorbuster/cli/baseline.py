@@ -8,16 +8,8 @@ from pathlib import Path
 import click
 
 from doorbuster.cli.options import SubcommandGroup, WholeNumber
+from doorbuster.cli.stores import baselines_option
 from doorbuster.output import one_line, say
-
-_store_option = click.option(
-    "--store",
-    default=Path(".doorbuster/baselines"),
-    show_default=True,
-    metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of all baselines; cache it in the pipeline, or commit it.",
-)
 
 
 @click.group("baseline", cls=SubcommandGroup)
@@ -33,7 +25,7 @@ def command() -> None:
 @command.command("accept")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--name", default="main", show_default=True, metavar="NAME", help="Name of the baseline.")
-@_store_option
+@baselines_option
 @click.option(
     "--keep",
     default=10,
@@ -93,7 +85,7 @@ def _check_verdicts(files: tuple[Path, ...]) -> None:
 
 
 @command.command("list")
-@_store_option
+@baselines_option
 def list_(store: Path) -> int:
     """List all baselines with their runs.
 
@@ -117,7 +109,7 @@ def list_(store: Path) -> int:
 @command.command("remove")
 @click.argument("name")
 @click.argument("run", default="")
-@_store_option
+@baselines_option
 def remove_(name: str, run: str, store: Path) -> int:
     """Remove the baseline NAME, or only its RUN (the start of its folder's name or run id).
 

@@ -10,6 +10,7 @@ import click
 
 from doorbuster.cli.progress import each
 from doorbuster.cli.section_scripts import analyse_sections
+from doorbuster.cli.stores import BASELINES, HISTORY_FILE
 from doorbuster.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,11 +58,11 @@ def baseline_runs(name: str) -> tuple[Path, ...]:
 def check_baseline(name: str, thresholds: Sequence[Threshold]) -> None:
     """Raises: UsageError before a run when its baseline does not exist, or no threshold refers to it."""
     from doorbuster.compare.baseline_values import relative_thresholds
-    from doorbuster.history.store import DEFAULT_FILE, History
+    from doorbuster.history.store import History
 
     _check_used(name, relative_thresholds(thresholds))
     if name.startswith(HISTORY):
-        with History.open(DEFAULT_FILE):
+        with History.open(HISTORY_FILE):
             return
     find_named_runs(name)
 
@@ -79,16 +80,16 @@ def find_named_runs(name: str) -> tuple[Path, ...]:
 
     Raises: UsageError when there is neither.
     """
-    from doorbuster.compare.baseline_store import DEFAULT_FOLDER, accepted_runs, baseline_names
+    from doorbuster.compare.baseline_store import accepted_runs, baseline_names
     from doorbuster.compare.load import find_runs
 
     if Path(name).exists():
         return find_runs([Path(name)])
     if "/" not in name:
-        found = accepted_runs(DEFAULT_FOLDER, name)
+        found = accepted_runs(BASELINES, name)
         if found:
             return tuple(run.folder / "run.sqlite" for run in found)
-    known = ", ".join(baseline_names(DEFAULT_FOLDER)) or "none yet"
+    known = ", ".join(baseline_names(BASELINES)) or "none yet"
     raise UsageError(
         f"there is no baseline and no folder {name!r}; baselines: {known}. "
         f"Accept a good run: doorbuster baseline accept RUN --name {name}"
@@ -97,12 +98,12 @@ def find_named_runs(name: str) -> tuple[Path, ...]:
 
 def _from_history(name: str, candidates: Sequence[Path], thresholds: Sequence[Threshold]) -> BaselineValues:
     from doorbuster.history.baseline import baseline_of_history
-    from doorbuster.history.store import DEFAULT_FILE, History
+    from doorbuster.history.store import History
     from doorbuster.records.reader import Run
 
     with Run.open(candidates[-1]) as run:
         meta = run.meta
-    with History.open(DEFAULT_FILE) as history:
+    with History.open(HISTORY_FILE) as history:
         return baseline_of_history(history, name.removeprefix(HISTORY), meta, thresholds)
 
 

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorbuster.cli.compare_interleaved import DEFAULT_PAIRS, InterleavedOptions, run_interleaved
+from doorbuster.cli.compare_interleaved import (
+    DEFAULT_PAIRS,
+    ComparisonSettings,
+    InterleavedOptions,
+    run_interleaved,
+)
 from doorbuster.cli.live_page import live_option
 from doorbuster.cli.options import (
     DEFAULT_LOCUSTFILE,
@@ -208,9 +213,8 @@ def command(
         given = InterleavedOptions(
             scenario, a, b, a_a, pairs, budget, rehearsal, seed, locustfile, workers, confirm_hosts, live
         )
-        code = run_interleaved(
-            given, out, gates=chosen, tolerance=allowed, analyse=analyse_sections, every=all_metrics
-        )
+        settings = ComparisonSettings(chosen, allowed, analyse_sections, all_metrics)
+        code = run_interleaved(given, out, settings)
     mapped = {ExitCode.REGRESSION: regression_exit_code, ExitCode.INCONCLUSIVE: inconclusive_exit_code}
     other = mapped.get(ExitCode(code))
     return code if other is None else other

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from doorbuster.cli.live_page import LivePage, open_live_page, publish_answer
 from doorbuster.cli.options import DEFAULT_LOCUSTFILE
-from doorbuster.cli.run import plan_run, users_options
-from doorbuster.cli.run_workflow import find_locustfiles, find_run_scenario, new_run_folder, scenario_file
+from doorbuster.cli.run_plan import PlanOptions, locust_arguments, plan_run
+from doorbuster.cli.run_workflow import find_locustfiles, find_run_scenario, new_run_folder
 from doorbuster.cli.series_watch import Look, SeriesWatch, about, wait_for_end
 from doorbuster.errors import ExitCode, UsageError
-from doorbuster.locust_process import LocustProcess, local_workers
+from doorbuster.locust_process import LocustProcess
 from doorbuster.output import say
 from doorbuster.units import format_duration, parse_duration_s
 
@@ -71,21 +71,21 @@ class InterleavedOptions:
         return float("inf") if self.budget is None else _duration("--budget", self.budget)
 
 
-def run_interleaved(
-    given: InterleavedOptions,
-    out: Path | None,
-    *,
-    gates: GateChoice,
-    tolerance: Tolerance,
-    analyse: Analyse,
-    every: bool,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class ComparisonSettings:
+    """How two builds are compared; every: whether all metrics are printed."""
+
+    gates: GateChoice
+    tolerance: Tolerance
+    analyse: Analyse
+    every: bool
+
+
+def run_interleaved(given: InterleavedOptions, out: Path | None, settings: ComparisonSettings) -> int:
     """Run the rehearsals, write the comparison and return the exit code."""
     rehearsals = _Rehearsals(given)
     with open_live_page(given.live, rehearsals.base.title) as page:
-        return _run(
-            given, rehearsals, page, out, gates=gates, tolerance=tolerance, analyse=analyse, every=every
-        )
+        return _run(given, rehearsals, page, out, settings)
 
 
 def _run(
@@ -93,11 +93,7 @@ def _run(
     rehearsals: _Rehearsals,
     page: LivePage,
     out: Path | None,
-    *,
-    gates: GateChoice,
-    tolerance: Tolerance,
-    analyse: Analyse,
-    every: bool,
+    settings: ComparisonSettings,
 ) -> int:
     from doorbuster.compare.interleaved.session import InterleavedSession
     from doorbuster.compare.interleaved.targets import check_target, open_target
@@ -123,7 +119,14 @@ def _run(
             rehearsals.run(urls[targets[arm]], number, into, view.watch(arm, number, into))
 
         session = InterleavedSession(
-            folder, rehearse, given.pairs, budget_s, rehearsals.seed, gates, tolerance, analyse
+            folder,
+            rehearse,
+            given.pairs,
+            budget_s,
+            rehearsals.seed,
+            settings.gates,
+            settings.tolerance,
+            settings.analyse,
         )
         interrupted = _run_pairs(session, view, until_decided=not given.a_a)
     comparison = session.compare(sequential=not given.a_a)
@@ -132,7 +135,7 @@ def _run(
             say(f"left out: {sentence}", error=True)
         say(f"UNDECIDED: only {len(session.healthy_pairs())} healthy pairs, a comparison needs two or more.")
         return int(ExitCode.INTERRUPTED if interrupted else ExitCode.INCONCLUSIVE)
-    code = _present(comparison, session, folder, given, tolerance, every=every)
+    code = _present(comparison, session, folder, given, settings)
     publish_answer(page, _state(comparison), folder)
     return int(ExitCode.INTERRUPTED) if interrupted else code
 
@@ -168,9 +171,7 @@ def _present(
     session: InterleavedSession,
     folder: Path,
     given: InterleavedOptions,
-    tolerance: Tolerance,
-    *,
-    every: bool,
+    settings: ComparisonSettings,
 ) -> int:
     from doorbuster.compare.interleaved.noise_floor import noise_floor
     from doorbuster.compare.metric_comparison import Decision
@@ -181,7 +182,7 @@ def _present(
 
     usable = session.healthy_pairs()
     runs = [pair.a for pair in usable], [pair.b for pair in usable]
-    paths = list(write_comparison(comparison, runs, folder, tolerance=tolerance))
+    paths = list(write_comparison(comparison, runs, folder, tolerance=settings.tolerance))
     code = int(comparison.exit_code)
     if given.a_a:
         noise = noise_floor(comparison)
@@ -191,7 +192,7 @@ def _present(
         differs = any(one.decision in decided for one in comparison.gating_metrics)
         code = int(ExitCode.INCONCLUSIVE if differs or comparison.is_blocked else ExitCode.PASS)
     else:
-        print_comparison(comparison, every=every)
+        print_comparison(comparison, every=settings.every)
     for path in paths:
         say(f"{path.suffix[1:]:<5} {path}")
     return code
@@ -272,17 +273,14 @@ class _Rehearsals:
 
         Raises: RunError when nothing was recorded.
         """
-        from doorbuster.scenario import LocustScenario
-
-        plan = self._plan(url, self.seed + number - 1)
-        options = ["--scenario", str(scenario_file(plan, folder, "scenario")), "--run-folder", str(folder)]
-        if isinstance(plan, LocustScenario):
-            options += users_options(plan)
-        for host in self._given.confirm_hosts:
-            options += ["--confirm-host", host]
-        if self._given.workers:
-            options += local_workers(self._given.workers)
-        process = LocustProcess(self._locustfiles, options, folder)
+        arguments = locust_arguments(
+            self._plan(url, self.seed + number - 1),
+            folder,
+            name="scenario",
+            confirm_hosts=self._given.confirm_hosts,
+            workers=self._given.workers,
+        )
+        process = LocustProcess(self._locustfiles, arguments, folder)
         try:
             with watch as look:
                 wait_for_end(process, look, self._progress)
@@ -304,11 +302,15 @@ class _Rehearsals:
         given = self._given
         customers = isinstance(find_run_scenario(given.scenario), Scenario)
         plan = plan_run(
-            given.scenario, given.locustfile,
-            {"--profile": None, "--seed": seed if customers else given.seed, "--no-retries": None},
-            {"--users": None, "--spawn-rate": None, "--run-time": None},
-            url=url, confirm_hosts=given.confirm_hosts, exit_code_on_error="0",
-        )  # fmt: skip
+            PlanOptions(
+                scenario=given.scenario,
+                locustfile=given.locustfile,
+                url=url,
+                confirm_hosts=given.confirm_hosts,
+                seed=seed if customers else given.seed,
+                failures_pass=True,
+            )
+        )
         if self._constant_for_s is None:
             return plan
         if not isinstance(plan, Scenario):

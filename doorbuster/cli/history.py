@@ -11,6 +11,7 @@ import click
 
 from doorbuster.cli.options import Number, SubcommandGroup, WholeNumber
 from doorbuster.cli.progress import each
+from doorbuster.cli.stores import history_option
 from doorbuster.output import say
 
 if TYPE_CHECKING:
@@ -21,16 +22,6 @@ if TYPE_CHECKING:
 
 _DATE = click.DateTime(["%Y-%m-%d"])
 _MOST_TIMELINES = 12
-
-_history_option = click.option(
-    "--history",
-    "file",
-    default=Path(".doorbuster/history.sqlite"),
-    show_default=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The history file.",
-)
 
 
 def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,7 +94,7 @@ def command() -> None:
 
 @command.command("add")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@_history_option
+@history_option
 @click.option(
     "--branch", default=None, metavar="NAME", help="Branch of the runs. Default: the pipeline's, or git's."
 )
@@ -159,7 +150,7 @@ def _add(history: History, path: Path, labels: Any) -> bool:
 
 @command.command("show")
 @click.argument("metrics", nargs=-1)
-@_history_option
+@history_option
 @_selection
 def show(metrics: tuple[str, ...], file: Path, **selection: Any) -> int:
     """Show the timelines of METRICS, such as "http_req_duration p(95)", with their changes.
@@ -175,7 +166,7 @@ def show(metrics: tuple[str, ...], file: Path, **selection: Any) -> int:
 
 
 @command.command("report")
-@_history_option
+@history_option
 @_selection
 @click.option(
     "--out",
@@ -215,7 +206,7 @@ def report(file: Path, out: Path, peak: datetime | None, **selection: Any) -> in
 @command.command("annotate")
 @click.argument("commit")
 @click.argument("text")
-@_history_option
+@history_option
 def annotate(commit: str, text: str, file: Path) -> int:
     """Attach a note, such as "new search index", to a COMMIT; changes at this commit show it.
 
@@ -231,7 +222,7 @@ def annotate(commit: str, text: str, file: Path) -> int:
 
 @command.command("merge")
 @click.argument("others", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
-@_history_option
+@history_option
 def merge(others: tuple[Path, ...], file: Path) -> int:
     """Add the runs and notes of OTHERS, e.g. the history of another machine. Known runs stay as they are.
 
@@ -248,7 +239,7 @@ def merge(others: tuple[Path, ...], file: Path) -> int:
 
 
 @command.command("prune")
-@_history_option
+@history_option
 @click.option(
     "--keep",
     default=None,
@@ -277,7 +268,7 @@ def prune(file: Path, keep: int | None, before: datetime | None) -> int:
 
 
 @command.command("export")
-@_history_option
+@history_option
 @_selection
 @click.option(
     "--out",

@@ -24,8 +24,6 @@ from doorbuster.errors import RecordError, UsageError
 from doorbuster.records.reader import Run
 from doorbuster.records.schema import FILE_NAME
 
-DEFAULT_FOLDER = Path(".doorbuster") / "baselines"
-DEFAULT_NAME = "main"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DIGITS = 16
 

@@ -24,7 +24,6 @@ from doorbuster.errors import RecordError
 from doorbuster.history.identity import TimelineKey
 from doorbuster.output import one_line
 
-DEFAULT_FILE = Path(".doorbuster") / "history.sqlite"
 _WAY_OUT = "name another file, or copy this one again"
 APPLICATION_ID = 0x44424849  # "DBHI"
 SCHEMA_VERSION = 1
