@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -96,17 +99,25 @@ CONTENT = {"scenarios", "locustfiles", "analysis", "reports"}
 PATCHING = {"locust", "gevent"}
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of a file's syntax tree that imports or defines a class."""
+    found = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return tuple(node for node in found if isinstance(node, ast.Import | ast.ImportFrom | ast.ClassDef))
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
     """Every module a file imports, wherever in the file it does so; type-only imports count too."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: relative import; write the whole name"
             found.add(node.module)
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+    return frozenset(found)
 
 
 def parts_of_ours(modules: set[str]) -> set[str]:
@@ -115,22 +126,58 @@ def parts_of_ours(modules: set[str]) -> set[str]:
     return {name for name in names if (LIBRARY / name).is_dir() or (LIBRARY / f"{name}.py").is_file()}
 
 
-@pytest.mark.parametrize("path", sorted(LIBRARY.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_import_follows_an_arrow(path):
-    part = path.relative_to(LIBRARY).parts[0].removesuffix(".py")
-    wrong = parts_of_ours(imports(path)) - ARROWS[part] - EVERYWHERE - {part}
-    assert wrong == set()
+FILES = sorted(LIBRARY.rglob("*.py"))
 
 
-@pytest.mark.parametrize("path", sorted(LIBRARY.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
-def test_only_load_imports_what_patches_the_interpreter(path):
-    if path.relative_to(LIBRARY).parts[0] != "load":
-        assert {module.split(".")[0] for module in imports(path)} & PATCHING == set()
+def part_of(path: Path) -> str:
+    """The package of a file, or its own name beside the packages."""
+    return path.relative_to(LIBRARY).parts[0].removesuffix(".py")
 
 
-@pytest.mark.parametrize("path", sorted(LIBRARY.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_library_never_imports_the_workbench(path):
-    assert {module.split(".")[0] for module in imports(path)} & CONTENT == set()
+def wrong_imports(find: Callable[[Path], set[str]]) -> dict[str, set[str]]:
+    """What `find` finds in the files of the library, where it finds anything."""
+    found = {str(path.relative_to(ROOT)): find(path) for path in FILES}
+    return {path: wrong for path, wrong in found.items() if wrong}
+
+
+def test_every_import_follows_an_arrow():
+    def against_an_arrow(path: Path) -> set[str]:
+        part = part_of(path)
+        return parts_of_ours(imports(path)) - ARROWS[part] - EVERYWHERE - {part}
+
+    assert wrong_imports(against_an_arrow) == {}
+
+
+def documented_arrows() -> dict[str, set[str]]:
+    """The first table of docs/architecture.md: what each package may import."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = text[text.index("| package |") :].split("\n\n")[0].splitlines()[2:]
+    everything = set(ARROWS) - EVERYWHERE - {"cli", "__main__", "__init__"}
+    found = {}
+    for row in rows:
+        packages, _, allowed = row.strip("| ").split(" | ")
+        named = set(re.findall(r"`(\w+)`", allowed))
+        assert named or allowed == "nothing", row
+        for package in re.findall(r"`(\w+)`", packages):
+            found[package] = everything - named if allowed.startswith("everything but") else named
+    return found
+
+
+def test_the_documented_arrows_are_these():
+    modules = {"__main__", "__init__"}
+    assert documented_arrows() == {name: found for name, found in ARROWS.items() if name not in modules}
+
+
+def top_levels(path: Path) -> set[str]:
+    return {module.split(".")[0] for module in imports(path)}
+
+
+def test_only_load_imports_what_patches_the_interpreter():
+    assert wrong_imports(lambda path: set() if part_of(path) == "load" else top_levels(path) & PATCHING) == {}
+
+
+def test_the_library_never_imports_the_workbench():
+    assert wrong_imports(lambda path: top_levels(path) & CONTENT) == {}
 
 
 SECTIONS = sorted((ROOT / "analysis").glob("*.py"))
@@ -320,7 +367,7 @@ def test_no_sub_package_imports_itself_through_others(package):
 def test_a_class_name_is_used_once():
     names: dict[str, list[str]] = {}
     for name, path in MODULES.items():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.ClassDef):
                 names.setdefault(node.name, []).append(name)
     assert {name: found for name, found in names.items() if len(found) > 1} == {}

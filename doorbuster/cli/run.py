@@ -22,7 +22,7 @@ from doorbuster.cli.options import (
 from doorbuster.cli.pipeline_output import github_option
 from doorbuster.cli.results import announce_failure, upload_results
 from doorbuster.cli.run_plan import plan_run
-from doorbuster.cli.run_steps import RecordedRun, RunOptions, print_result, record_run, report_run
+from doorbuster.cli.run_steps import EndedRun, RunOptions, print_result, record_run, report_run
 from doorbuster.cli.streams import every_option, stream_option
 from doorbuster.output import say
 
@@ -166,7 +166,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
 
 
 def _exit_code(
-    plan: Scenario | LocustScenario, judged: JudgedRun, recorded: RecordedRun, locustfiles: str
+    plan: Scenario | LocustScenario, judged: JudgedRun, recorded: EndedRun, locustfiles: str
 ) -> int:
     """That of the verdict, unless Locust's own code says something worse."""
     from doorbuster.errors import ExitCode

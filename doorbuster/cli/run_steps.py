@@ -89,7 +89,7 @@ def _exit_code_on_error(locust_options: tuple[str, ...]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedRun:
+class EndedRun:
     """A run whose Locust process has ended; last_state: of its live view."""
 
     process: LocustProcess
@@ -111,7 +111,7 @@ class RecordedRun:
 
 def record_run(
     options: RunOptions, plan: Scenario | LocustScenario, locustfiles: str, page: LivePage
-) -> RecordedRun:
+) -> EndedRun:
     """Run the plan and watch it; returns at its end."""
     from doorbuster.cli.live import watch
     from doorbuster.cli.run_workflow import new_run_folder
@@ -135,7 +135,7 @@ def record_run(
         process.stop()
     process.exit_code()
     record_tallies(stream, folder)
-    return RecordedRun(process, folder, last_state)
+    return EndedRun(process, folder, last_state)
 
 
 def _remote_workers(options: RunOptions) -> list[str]:
@@ -153,7 +153,7 @@ def _remote_workers(options: RunOptions) -> list[str]:
 
 
 def report_run(
-    options: RunOptions, plan: Scenario | LocustScenario, recorded: RecordedRun, page: LivePage
+    options: RunOptions, plan: Scenario | LocustScenario, recorded: EndedRun, page: LivePage
 ) -> JudgedRun:
     """Judge the recorded run and write its report.
 
