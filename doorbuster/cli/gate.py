@@ -73,8 +73,8 @@ def command(
     """
     from doorbuster.cli.run_workflow import find_run_scenario, judge_run, recorded_run_scenario
     from doorbuster.records.reader import Run
+    from doorbuster.report.render.ci_outputs import short_message
     from doorbuster.report.render.markdown import render_markdown
-    from doorbuster.report.render.pipeline import short_message
 
     *further, newest = _candidates(run, candidate)
     with Run.open(newest) as opened:

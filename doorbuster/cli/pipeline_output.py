@@ -31,7 +31,7 @@ def write_github(judged: JudgedRun, markdown: str, folder: Path, *, wanted: bool
     Args: markdown: the summary; wanted: None for "if this is a job of GitHub Actions".
     Raises: UsageError when one of the files cannot be written.
     """
-    from doorbuster.report.render.pipeline import annotation_lines, outputs, step_summary
+    from doorbuster.report.render.ci_outputs import annotation_lines, outputs, step_summary
 
     if not (os.environ.get("GITHUB_ACTIONS") == "true" if wanted is None else wanted):
         return

@@ -16,10 +16,10 @@ from doorbuster.gate import ThresholdResult, Verdict
 from doorbuster.records.reader import Run
 from doorbuster.report.overview import Overview, build_overview
 from doorbuster.report.page import render_page
+from doorbuster.report.render.ci_outputs import render_badge, render_load_performance
 from doorbuster.report.render.json import render_json
 from doorbuster.report.render.junit import render_junit
 from doorbuster.report.render.markdown import render_markdown
-from doorbuster.report.render.pipeline import render_badge, render_load_performance
 from doorbuster.report.section import Section
 
 

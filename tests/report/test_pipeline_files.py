@@ -14,8 +14,7 @@ from doorbuster.cli import doorbuster as program
 from doorbuster.gate import Verdict, judge, verdict
 from doorbuster.report import Metric, Section
 from doorbuster.report.overview import build_overview
-from doorbuster.report.render.markdown import comment_marker, render_markdown
-from doorbuster.report.render.pipeline import (
+from doorbuster.report.render.ci_outputs import (
     MAX_ANNOTATIONS,
     STEP_SUMMARY_BYTES,
     annotation_lines,
@@ -24,6 +23,7 @@ from doorbuster.report.render.pipeline import (
     short_message,
     step_summary,
 )
+from doorbuster.report.render.markdown import comment_marker, render_markdown
 from doorbuster.scenario.thresholds.language import read_thresholds
 
 ROOT = Path(__file__).parents[2]

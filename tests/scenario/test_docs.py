@@ -22,7 +22,7 @@ from doorbuster.scenario.demand.phases import PHASES
 from doorbuster.scenario.freshness import Freshness
 from doorbuster.scenario.model import DEFAULT_SEED, Scenario
 from doorbuster.scenario.observation.observe import Observe, ObservedResource
-from doorbuster.scenario.observation.sources import (
+from doorbuster.scenario.observation.source_settings import (
     CommandSettings,
     DatabaseSettings,
     ObservedSource,

@@ -24,7 +24,7 @@ from doorbuster.records.batch import Event, ObservedValue
 from doorbuster.scenario import LocustScenario, Scenario, fill_headers, header_variables
 from doorbuster.scenario.observation.embedded_shop import SHOP_RESOURCES, SHOP_SOURCE
 from doorbuster.scenario.observation.observe import ROLES, Limit, Observe, ObservedResource, SeriesSelector
-from doorbuster.scenario.observation.sources import CommandSettings, DatabaseSettings, ObservedSource
+from doorbuster.scenario.observation.source_settings import CommandSettings, DatabaseSettings, ObservedSource
 
 COMMANDS_VARIABLE = "DOORBUSTER_ALLOW_COMMANDS"
 EVENT_KIND = "observe"

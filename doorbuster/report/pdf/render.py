@@ -16,7 +16,7 @@ from doorbuster.errors import UsageError
 from doorbuster.report.pdf.blocks import PdfBlock, PdfDocument, PdfHeading, PdfText
 
 if TYPE_CHECKING:
-    from doorbuster.report.pdf.pages import PagedTemplate
+    from doorbuster.report.pdf.page_layout import PagedTemplate
 
 MAX_APPENDIX_PAGES = 5
 _LEFT_OUT = PdfText("The rest is in the HTML report.", small=True)
@@ -46,11 +46,11 @@ def render_pdf(document: PdfDocument) -> bytes:
 
 
 def _render(document: PdfDocument, appendix: Sequence[PdfBlock]) -> tuple[PagedTemplate, bytes]:
-    from doorbuster.report.pdf.pages import build_template
-    from doorbuster.report.pdf.story import appendix_story, board_story
+    from doorbuster.report.pdf.page_layout import build_template
+    from doorbuster.report.pdf.render_blocks import appendix_flowables, board_flowables
 
     buffer = io.BytesIO()
     template = build_template(buffer, document)
-    story = [*board_story(document, appendix), *appendix_story(appendix)]
-    template.build(story, canvasmaker=template.canvas_maker)
+    flowables = [*board_flowables(document, appendix), *appendix_flowables(appendix)]
+    template.build(flowables, canvasmaker=template.canvas_maker)
     return template, buffer.getvalue()

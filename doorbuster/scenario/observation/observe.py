@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field
 
-from doorbuster.scenario.observation.sources import METRIC_NAME, ObservedSource
+from doorbuster.scenario.observation.source_settings import METRIC_NAME, ObservedSource
 from doorbuster.scenario.parsing.diagnostics import KeyIssue, entry, invalid, preview
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import Flag, Share, is_number, value_type

@@ -34,7 +34,7 @@ from doorbuster.report.pdf.blocks import (
 )
 from doorbuster.report.pdf.chart import ChartFlowable
 from doorbuster.report.pdf.fonts import BOLD, paragraph_markup, text_width
-from doorbuster.report.pdf.pages import BOARD_HEIGHT_PT, CONTENT_PT
+from doorbuster.report.pdf.page_layout import BOARD_HEIGHT_PT, CONTENT_PT
 from doorbuster.report.section import Chart, Table
 from doorbuster.report.section import Table as SectionTable
 from doorbuster.report.shown_table import ShownCell, shown_table
@@ -47,7 +47,7 @@ _BOARD_CHART_PT, _CHART_PT = 185.0, 150.0
 _SMALLEST_FIGURE_PT, _FIGURE_PT = 9.0, 17.0
 
 
-def board_story(document: PdfDocument, appendix: Sequence[PdfBlock]) -> list[Any]:
+def board_flowables(document: PdfDocument, appendix: Sequence[PdfBlock]) -> list[Any]:
     """The first page: title, blocks, and links to the headings of the appendix."""
     parts: list[Any] = [
         _paragraph(one_line(document.title, 160), styles.TITLE),
@@ -59,18 +59,18 @@ def board_story(document: PdfDocument, appendix: Sequence[PdfBlock]) -> list[Any
     return [KeepInFrame(CONTENT_PT, BOARD_HEIGHT_PT, parts, mode="shrink")]
 
 
-def appendix_story(blocks: Sequence[PdfBlock]) -> list[Any]:
+def appendix_flowables(blocks: Sequence[PdfBlock]) -> list[Any]:
     """The pages after the first."""
-    story: list[Any] = [PageBreak()] if blocks else []
+    flowables: list[Any] = [PageBreak()] if blocks else []
     number = 0
     for place, block in enumerate(blocks):
         if isinstance(block, PdfHeading):
-            story += [CondPageBreak(140), _Target(block.text, _anchor(number))]
+            flowables += [CondPageBreak(140), _Target(block.text, _anchor(number))]
             number += 1
         else:
-            story += _flow(block, CONTENT_PT, on_board=False)
-        story.append(_EndOfBlock(place))
-    return story
+            flowables += _flow(block, CONTENT_PT, on_board=False)
+        flowables.append(_EndOfBlock(place))
+    return flowables
 
 
 class _EndOfBlock(Spacer):  # type: ignore[misc]  # reportlab has no types
