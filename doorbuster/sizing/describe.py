@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from doorbuster.sizing.fleet import PORTS_PER_ADDRESS, Fleet, PeakLoad
-from doorbuster.sizing.generator_cost import GeneratorCost
+from doorbuster.sizing.generator_cost import CostInterval, GeneratorCost
 from doorbuster.units import format_count
 
 Rows = list[tuple[str, str]]
@@ -12,7 +12,7 @@ Rows = list[tuple[str, str]]
 def load_rows(load: PeakLoad) -> Rows:
     """The load at the peak."""
     return [
-        ("peak", f"{load.customers_per_s:,.4g} customers/s, {load.requests_per_s:,.4g} requests/s"),
+        ("peak", f"{_rate(load.customers_per_s)} customers/s, {_rate(load.requests_per_s)} requests/s"),
         ("at once", f"{format_count(round(load.customers_at_once))} customers"),
     ]
 
@@ -22,7 +22,10 @@ def fleet_rows(fleet: Fleet) -> Rows:
     each, total = fleet.memory_bytes_per_worker, fleet.memory_bytes_per_worker * fleet.workers
     rows = {
         "workers": f"{fleet.workers:,}, one core each; set by {fleet.limited_by}",
-        "cores": f"{fleet.cores:.3g} in use at the peak, {fleet.cpu_ratio:.0%} of each worker's",
+        "cores": (
+            f"{fleet.cores.estimate:.3g} in use at the peak, 95 % interval {fleet.cores.lower:.3g} to "
+            f"{fleet.cores.upper:.3g}; {fleet.cpu_ratio:.0%} of each worker's"
+        ),
         "memory": f"{_bytes(each)} for each worker, {_bytes(total)} in all",
         "descriptors": f"{fleet.descriptors_per_worker:,} for each worker (ulimit -n)",
         "ports": f"{format_count(round(fleet.ports_total))} in all, with those closed in the last minute",
@@ -49,14 +52,23 @@ def cost_rows(cost: GeneratorCost, measured: str) -> Rows:
         ("measured", f"{measured}: {cost.requests:,} requests in {cost.seconds} s"),
         (
             "request",
-            f"{cost.cpu_s_per_request * 1e6:.0f} us, {sent:,.0f} bytes sent, {received:,.0f} received",
+            f"{_microseconds(cost.cores(1, 0))}, {sent:,.0f} bytes sent, {received:,.0f} received",
         ),
         (
             "customer",
-            f"{cost.cpu_s_per_customer * 1e6:.0f} us, {cost.connections_per_customer:.2g} connections",
+            f"{_microseconds(cost.cores(0, 1))}, {cost.connections_per_customer:.2g} connections",
         ),
         ("process", f"{cost.cpu_base_ratio:.1%} of a core, {_bytes(cost.memory_base_bytes)}; {memory}"),
     ]
+
+
+def _rate(per_s: float) -> str:
+    return f"{per_s:,.0f}" if per_s >= 1000 else f"{per_s:.4g}"
+
+
+def _microseconds(cost_s: CostInterval) -> str:
+    estimate, lower, upper = (value * 1e6 for value in cost_s)
+    return f"{estimate:.0f} us (95 % interval {lower:.0f} to {upper:.0f})"
 
 
 def _bytes(count: float) -> str:

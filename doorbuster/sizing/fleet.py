@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from doorbuster.errors import UsageError
 from doorbuster.scenario import Scenario, estimate
-from doorbuster.sizing.generator_cost import GeneratorCost
+from doorbuster.sizing.generator_cost import CostInterval, GeneratorCost
 
 MAX_CPU_RATIO = 0.6  # of one core: above 0.9 a run is inconclusive, and peaks within a second need room
 MAX_CUSTOMERS_PER_WORKER = 15_000  # `python -m benchmarks concurrent_users`
@@ -49,7 +49,7 @@ class Fleet:
 
     workers: int
     limited_by: str
-    cores: float
+    cores: CostInterval
     cpu_ratio: float
     memory_bytes_per_worker: float
     customers_per_worker: float
@@ -138,13 +138,13 @@ def plan_fleet(load: PeakLoad, cost: GeneratorCost) -> Fleet:
             f"a worker without customers took {cost.cpu_base_ratio:.0%} of a core in the run: measure on a "
             "machine with less to do"
         )
-    cores, upper_cores = cost.cores(load.requests_per_s, load.customers_per_s)
     by_limit = {
-        "processor time": math.ceil(upper_cores / room),
+        "processor time": math.ceil(cost.cores(load.requests_per_s, load.customers_per_s).upper / room),
         "customers at once in a process": math.ceil(load.customers_at_once / MAX_CUSTOMERS_PER_WORKER),
     }
     limited_by = max(by_limit, key=lambda name: by_limit[name])
     workers = max(1, by_limit[limited_by])
+    cores = cost.cores(load.requests_per_s, load.customers_per_s, workers)
     per_worker = load.customers_at_once / workers
     ports = (load.customers_at_once + load.customers_per_s * TIME_WAIT_S) * cost.connections_per_customer
     schedule_bytes = load.arrivals * SCHEDULE_BYTES_PER_ARRIVAL
@@ -153,8 +153,8 @@ def plan_fleet(load: PeakLoad, cost: GeneratorCost) -> Fleet:
     return Fleet(
         workers=workers,
         limited_by=limited_by,
-        cores=cores + workers * cost.cpu_base_ratio,
-        cpu_ratio=cores / workers + cost.cpu_base_ratio,
+        cores=cores,
+        cpu_ratio=cores.estimate / workers,
         memory_bytes_per_worker=memory * MEMORY_ROOM_RATIO + schedule_bytes,
         customers_per_worker=per_worker,
         descriptors_per_worker=math.ceil(per_worker * cost.connections_per_customer) + RESERVED_DESCRIPTORS,

@@ -9,9 +9,11 @@ data", Biometrika 82 (1995): blocks keep the dependence between neighbouring sec
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 from scipy.optimize import nnls
 
 from doorbuster.errors import UsageError
@@ -28,12 +30,21 @@ RESAMPLES = 400
 Floats = npt.NDArray[np.float64]
 
 
+class CostInterval(NamedTuple):
+    """An estimate with its 95 % interval, of the dispersion between the seconds of the one run it is from."""
+
+    estimate: float
+    lower: float
+    upper: float
+
+
 @dataclass(frozen=True, slots=True)
 class GeneratorCost:
     """Costs of one worker process; `cpu_s` are seconds of one core.
 
-    resamples: shape (n, 3), the fits of `cpu_base_ratio`, `cpu_s_per_request` and `cpu_s_per_customer` to
-    resampled seconds. memory_is_measured: False if the run had too few customers at once to measure it.
+    resamples: shape (n, 3), `cpu_base_ratio`, `cpu_s_per_request` and `cpu_s_per_customer` as other seconds
+    of the same kind might have given them, below 0 too. memory_is_measured: False if the run had too few
+    customers at once to measure it.
     """
 
     cpu_base_ratio: float
@@ -49,11 +60,13 @@ class GeneratorCost:
     seconds: int
     requests: int
 
-    def cores(self, requests_per_s: float, customers_per_s: float) -> tuple[float, float]:
-        """Cores for this load without the base cost: the estimate and the upper end of its 95 % interval."""
-        load = np.array([requests_per_s, customers_per_s])
-        estimate = float(load @ (self.cpu_s_per_request, self.cpu_s_per_customer))
-        return estimate, max(estimate, float(np.quantile(self.resamples[:, 1:] @ load, 0.975)))
+    def cores(self, requests_per_s: float, customers_per_s: float, workers: float = 0.0) -> CostInterval:
+        """Cores for this load; without `workers`, the base cost of the processes is left out."""
+        load = np.array([workers, requests_per_s, customers_per_s])
+        costs = (self.cpu_base_ratio, self.cpu_s_per_request, self.cpu_s_per_customer)
+        estimate = float(load @ costs)
+        lower, upper = np.quantile(self.resamples @ load, (0.025, 0.975))
+        return CostInterval(estimate, max(0.0, min(estimate, float(lower))), max(estimate, float(upper)))
 
 
 def measure_cost(run: Run) -> GeneratorCost:
@@ -110,12 +123,23 @@ def _fit(columns: Floats, cpu: Floats) -> Floats:
 
 
 def _resample(columns: Floats, cpu: Floats) -> Floats:
-    """Fits to blocks of seconds drawn with replacement; the same for the same run."""
-    rng, n = np.random.default_rng(0), len(cpu)
+    """Fits to blocks of seconds drawn with replacement, widened; the same for the same run.
+
+    Drawn blocks vary too little when there are few: their distance to the fit is multiplied by t/z with one
+    degree of freedom less than blocks, and by sqrt(n / (n - parameters)). Intervals without that contain the
+    truth in 85 to 91 of 100 runs of 12 seconds, with it in 95 to 98 (tests/sizing).
+    Source: T. Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69
+    (2015), section 5.1.
+    """
+    rng, (n, parameters) = np.random.default_rng(0), columns.shape
     blocks = -(-n // BLOCK_S)
     starts = rng.integers(0, n - BLOCK_S + 1, (RESAMPLES, blocks))
     chosen = (starts[:, :, None] + np.arange(BLOCK_S)).reshape(RESAMPLES, -1)[:, :n]
-    return np.array([_fit(columns[rows], cpu[rows]) for rows in chosen])
+    found = np.array([_fit(columns[rows], cpu[rows]) for rows in chosen])
+    wider = stats.t.ppf(0.975, blocks - 1) / stats.norm.ppf(0.975) * np.sqrt(n / (n - parameters))
+    fit = _fit(columns, cpu)
+    widened: Floats = fit + (found - fit) * wider
+    return widened
 
 
 def _memory(workers: Floats, in_flight: Floats, rss: Floats) -> tuple[float, float, bool]:

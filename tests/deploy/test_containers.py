@@ -182,9 +182,7 @@ def test_the_steps_of_the_image_in_a_clean_environment(tmp_path):
             folder = source if rest == "/src" else elsewhere
         if word == "RUN" and "apt-get" not in rest:
             command = rest.replace("/opt/doorbuster", str(target / "doorbuster"))
-            subprocess.run(
-                ["sh", "-c", command], cwd=folder, env=environment, check=True
-            )
+            subprocess.run(["sh", "-c", command], cwd=folder, env=environment, check=True)
     own = target / "doorbuster" / "bin"
     for path in (tmp_path, *tmp_path.parents):
         if path.stat().st_mode & 0o005 != 0o005 and path != Path("/"):

@@ -55,7 +55,7 @@ def test_workers_follow_from_processor_time():
     fleet = plan_fleet(load(peak_per_s=1000.0), cost())
     # 2,000 x 400 us + 1,000 x 200 us = 1 core; each worker has 0.6 - 0.1 of a core for it
     assert (fleet.workers, fleet.limited_by) == (2, "processor time")
-    assert fleet.cores == pytest.approx(1.2)
+    assert fleet.cores.estimate == pytest.approx(1.2)
     assert fleet.cpu_ratio == pytest.approx(0.6)
 
 

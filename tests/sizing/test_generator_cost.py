@@ -11,7 +11,7 @@ from doorbuster.records.histogram import pack
 from doorbuster.records.metadata import RunMeta
 from doorbuster.records.reader import Run
 from doorbuster.records.writer import RunWriter
-from doorbuster.sizing.generator_cost import DEFAULT_CUSTOMER_BYTES, measure_cost
+from doorbuster.sizing.generator_cost import DEFAULT_CUSTOMER_BYTES, _resample, measure_cost
 
 BASE, REQUEST_S, CUSTOMER_S, CUSTOMER_BYTES, PROCESS_BYTES = 0.02, 400e-6, 900e-6, 16_000, 90_000_000
 
@@ -67,9 +67,27 @@ def test_exact_costs_are_recovered_and_the_end_of_the_run_does_not_count(tmp_pat
 def test_the_interval_of_noisy_seconds_contains_the_truth(tmp_path):
     cost = measured(tmp_path / "run", seconds=40, noise=0.02)
     truth = 1000 * REQUEST_S + 100 * CUSTOMER_S
-    estimate, upper = cost.cores(1000, 100)
+    estimate, lower, upper = cost.cores(1000, 100)
     assert estimate == pytest.approx(truth, rel=0.15)
-    assert truth < upper < 1.5 * truth
+    assert 0.5 * truth < lower < truth < upper < 1.5 * truth
+
+
+@pytest.mark.truth
+@pytest.mark.parametrize("seconds", [12, 40])
+@pytest.mark.parametrize("correlation", [0.0, 0.4])
+def test_95_of_100_intervals_contain_the_truth(seconds, correlation):
+    truth, hits, runs = 1000 * REQUEST_S + 100 * CUSTOMER_S, 0, 300
+    for number in range(runs):
+        rng = np.random.default_rng(number)
+        requests, customers = rng.integers(50, 400, seconds), rng.integers(5, 80, seconds)
+        noise = rng.normal(0, 0.02, seconds)
+        for second in range(1, seconds):
+            noise[second] += correlation * noise[second - 1]
+        columns = np.column_stack([np.ones(seconds), requests, customers]).astype(float)
+        cpu = columns @ (BASE, REQUEST_S, CUSTOMER_S) + noise
+        lower, upper = np.quantile(_resample(columns, cpu)[:, 1:] @ (1000.0, 100.0), (0.025, 0.975))
+        hits += lower <= truth <= upper
+    assert 0.92 <= hits / runs <= 1.0
 
 
 def test_memory_of_few_customers_is_the_published_figure(tmp_path):
