@@ -77,7 +77,7 @@ def model_demand(
 
 def _model(log: ReadLog, files: Sequence[Path], *, gap_s: float, window_s: float) -> DemandModel:
     steps = [step_of(page.kind.kind) for page in log.table.pages]
-    behaviour = find_visits(log.store, log.table, steps, gap_s=gap_s)
+    behaviour = find_visits(log.store, log.overlaps, log.table, steps, gap_s=gap_s)
     if not len(behaviour.visits):
         raise UsageError(
             f"{', '.join(map(str, files))}: no visit of a person found: of {log.counts.requests:,} requests, "

@@ -57,7 +57,7 @@ def check_clock(result: PieceResult, before: tuple[float, int] | None, *, unsort
     if result.first_s < FIRST_TIME_S or result.last_s > time.time() + 86_400.0:
         wrong_s = result.first_s if result.first_s < FIRST_TIME_S else result.last_s
         raise UsageError(
-            f"{path}: has the time {_clock(wrong_s)}, when no log of a shop was written; the server's clock "
+            f"{path}: has the time {clock(wrong_s)}, when no log of a shop was written; the server's clock "
             "was wrong, or the column is not a time"
         )
     if unsorted:
@@ -72,7 +72,8 @@ def check_clock(result: PieceResult, before: tuple[float, int] | None, *, unsort
         )
 
 
-def _clock(unix_s: float) -> str:
+def clock(unix_s: float) -> str:
+    """A moment as text, in UTC."""
     try:
         return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (OverflowError, ValueError, OSError):

@@ -85,6 +85,8 @@ def plain_blocks(piece: LogPiece) -> Iterator[bytes]:
             file.readline()  # it began in the piece before
         while (at := file.tell()) < piece.end:
             content = file.read(min(BLOCK_BYTES, piece.end - at))
+            if not content:
+                return  # somebody has cut the file off meanwhile, as copytruncate of logrotate does
             if content[-1:] != b"\n":
                 content += file.readline()
             yield content

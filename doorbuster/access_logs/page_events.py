@@ -18,8 +18,15 @@ from doorbuster.access_logs.page_table import ASSET_PAGE, IGNORED_PAGE, NO_REQUE
 from doorbuster.access_logs.visitors import FLAG_BITS, IS_PROGRAM, MAX_KNOWN, VisitorHash
 
 EVENT = np.dtype(
-    [("visitor", "u8"), ("time_ms", "i8"), ("page", "u2"), ("status", "u2"), ("duration_ms", "i4")]
-)
+    [
+        ("visitor", "u8"),
+        ("time_ms", "i8"),
+        ("page", "u2"),
+        ("status", "u2"),
+        ("duration_ms", "i4"),
+        ("file", "u2"),
+    ]
+)  # file: its number among those that are read
 Events = NDArray[np.void]
 Hashes = NDArray[np.uint64]
 UNKNOWN_MS = -1
@@ -203,13 +210,24 @@ class EventStore:
                 file.write(events[order[start:end]].tobytes())
             start = end
 
+    def first_part(self) -> Events:
+        """All page views of some visitors, or of all."""
+        if not self._files:
+            self._memory = [np.concatenate(self._memory) if self._memory else np.empty(0, EVENT)]
+            return self._memory[0]
+        return self._read(self._files[0])
+
     def parts(self) -> Iterator[Events]:
         """Each part once, all page views of a visitor together."""
         if not self._files:
-            yield np.concatenate(self._memory) if self._memory else np.empty(0, EVENT)
+            yield self.first_part()
             return
         for file in self._files:
-            file.flush()
-            file.seek(0)
-            yield np.frombuffer(file.read(), EVENT)
+            yield self._read(file)
             file.close()
+
+    @staticmethod
+    def _read(file: IO[Any]) -> Events:
+        file.flush()
+        file.seek(0)
+        return np.frombuffer(file.read(), EVENT)

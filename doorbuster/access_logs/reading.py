@@ -23,11 +23,12 @@ from pathlib import Path
 import numpy as np
 
 from doorbuster.access_logs.formats.detection import detect_log
-from doorbuster.access_logs.log_checks import check_bad_lines, check_clock, no_request, with_article
+from doorbuster.access_logs.log_checks import check_bad_lines, check_clock, clock, no_request, with_article
 from doorbuster.access_logs.log_map import LogMap
 from doorbuster.access_logs.log_pieces import LogPiece, PieceResult, is_compressed, split_file
 from doorbuster.access_logs.log_requests import LogFormat, LogRequests
 from doorbuster.access_logs.log_sample import sample_requests
+from doorbuster.access_logs.overlaps import Overlap, find_overlaps
 from doorbuster.access_logs.page_events import (
     EVENT,
     EventReader,
@@ -43,6 +44,7 @@ SMALL_BYTES = 48 << 20  # below, other processes cost more than they save
 PART_BYTES = 400 << 20  # of log per part of the store
 USUAL_PACKING = 10  # how much smaller compressed logs are
 MAX_PARTS = 128
+_SHOWN_OVERLAPS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,16 @@ class LogOptions:
 
 @dataclass(frozen=True, slots=True)
 class ReadLog:
-    """What was read of all files: the page views, the counts, and the pages that were learnt."""
+    """What was read of all files: the page views, the counts, and the pages that were learnt.
+
+    overlaps: files with common page views, which the store has once for each file.
+    """
 
     form: LogFormat
     table: PageTable
     counts: PieceCounts
     store: EventStore
+    overlaps: Sequence[Overlap]
     first_s: float
     last_s: float
     notes: tuple[str, ...]
@@ -96,6 +102,7 @@ def _read_logs(files: Sequence[Path], options: LogOptions, on_progress: Callable
     pieces = (piece for path in files for piece in split_file(path))
     store = EventStore(min(MAX_PARTS, max(1, size // PART_BYTES)))
     counts, first_s, last_s = PieceCounts(), np.inf, -np.inf
+    number_of = {path: number for number, path in enumerate(files)}
     ends: dict[Path, tuple[float, int]] = {}
     notes: list[str] = []
     first_bad: tuple[Path, tuple[int, str]] | None = None
@@ -113,13 +120,25 @@ def _read_logs(files: Sequence[Path], options: LogOptions, on_progress: Callable
         )
         first_bad = first_bad or (piece.path, result.bad[0]) if result.bad else first_bad
         counts.add(result.counts)
+        result.events["file"] = number_of[piece.path]
         store.add(result.events)
         if piece.ends_early:
             notes.append(f"{piece.path.name} ends early: its compression is cut off or damaged")
     if not counts.requests:
         raise UsageError(no_request(files, form, counts.lines, first_bad))
-    notes += _notes_on_pages(table)
-    return ReadLog(form, table, counts, store, float(first_s), float(last_s), tuple(notes))
+    overlaps = find_overlaps(store.first_part()) if len(files) > 1 else []
+    notes += _notes_on_overlaps(overlaps, files) + _notes_on_pages(table)
+    return ReadLog(form, table, counts, store, overlaps, float(first_s), float(last_s), tuple(notes))
+
+
+def _notes_on_overlaps(overlaps: Sequence[Overlap], files: Sequence[Path]) -> list[str]:
+    notes = [
+        f"{files[one.first].name} and {files[one.second].name} overlap from {clock(one.from_ms / 1e3)} to "
+        f"{clock(one.to_ms / 1e3)}: their common page views count once"
+        for one in overlaps[:_SHOWN_OVERLAPS]
+    ]
+    more = len(overlaps) - len(notes)
+    return [*notes, f"{more} more pairs of files overlap"] if more else notes
 
 
 def _notes_on_pages(table: PageTable) -> list[str]:

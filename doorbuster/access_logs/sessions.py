@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from doorbuster.access_logs.overlaps import Overlap, without_repeats
 from doorbuster.access_logs.page_events import UNKNOWN_MS, Events, EventStore
 from doorbuster.access_logs.page_table import PageTable
 from doorbuster.access_logs.time_sample import TimeSample
@@ -93,10 +94,13 @@ class _VisitSums:
     views: Counter[int] = field(default_factory=Counter)
 
 
-def find_visits(store: EventStore, table: PageTable, steps: Sequence[str], *, gap_s: float) -> Behaviour:
+def find_visits(
+    store: EventStore, overlaps: Sequence[Overlap], table: PageTable, steps: Sequence[str], *, gap_s: float
+) -> Behaviour:
     """The visits in the page views.
 
-    Args: steps: the step of each page of the table; equal names become one kind of page.
+    Args: overlaps: files whose common page views count once.
+        steps: the step of each page of the table; equal names become one kind of page.
     """
     kinds = tuple(dict.fromkeys(name for name in steps if name))
     kind_of = np.array([kinds.index(name) if name else -1 for name in steps], np.int64)
@@ -108,7 +112,7 @@ def find_visits(store: EventStore, table: PageTable, steps: Sequence[str], *, ga
         TimeSample(MAX_SAMPLED_VISITS, size * size),
     )
     for events in store.parts():
-        _read_part(events, table, kinds, kind_of, changes, gap_s, found)
+        _read_part(without_repeats(events, overlaps), table, kinds, kind_of, changes, gap_s, found)
     think_ms, think_from = found.thinks.rows().T
     by_kind = {name: think_ms[think_from == number] / 1e3 for number, name in enumerate(kinds)}
     seen = found.transitions.sum(axis=0)[:-1] > 0

@@ -192,7 +192,7 @@ def _print(model: DemandModel) -> None:
     from doorbuster.units import format_count
 
     counts = model.counts
-    bad = f", {counts.bad:,} lines not read" if counts.bad else ""
+    bad = f", {counts.bad:,} line{'s' if counts.bad > 1 else ''} not read" if counts.bad else ""
     say(f"{model.form.description}: {format_count(counts.requests)} requests{bad}")
     for note in model.notes:
         say(f"  - {note}")

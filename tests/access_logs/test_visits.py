@@ -59,7 +59,7 @@ def test_the_matrix_of_tpc_w_is_found_again(mix, tmp_path):
     every_page = LogMap(rules=(PageRule(re.compile("GET /tpcw/.*"), "other"),))
     log = read_logs([path], LogOptions(log_map=every_page))
     steps = [page.use.template.rpartition("/")[2] if page.use.requests else "" for page in log.table.pages]
-    found = find_visits(log.store, log.table, steps, gap_s=1800.0)
+    found = find_visits(log.store, log.overlaps, log.table, steps, gap_s=1800.0)
     statistic, freedom = 0.0, 0
     for name, counts in zip(found.kinds, found.transitions[1:], strict=True):
         expected = counts.sum() * np.array([rows[name].get(kind, 0.0) for kind in (*found.kinds, LEAVE)])

@@ -19,9 +19,10 @@ from doorbuster.access_logs.log_requests import BadLine, Floats, Ints, LogReques
 Bytes = NDArray[np.uint8]
 
 TIME = re.compile(rb"\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]")
-_LINE = re.compile(rb"^(?:\S+ ){2,6}?" + TIME.pattern + rb' "[^"]*" (?:\d{3}|-) ')
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^\s"\[]+')
+_LINE = re.compile(rb"^(?:\S+ ){2,12}?" + TIME.pattern + rb' "[^"]*" (?:\d{3}|-) ')
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^\s"\[,]+(?:, ?[^\s"\[,]+)*')
 _ADDRESS = re.compile(rb"[0-9a-fA-F.:%]+(?:, ?[0-9a-fA-F.:%]+)*|-")
+_FRONT = re.compile(rb'"[^"]*"|[^\s",]+(?:, ?[^\s",]+)*')  # a word, a quotation or a list of proxies
 _NUMBER = re.compile(rb"\d+(?:\.\d+)?|-")
 _SAMPLE_LINES = 400
 _TIME_WIDTH = 29  # from the bracket to the quotation mark of the request
@@ -48,11 +49,14 @@ class FieldPlace:
 class CombinedLog:
     """A layout of the combined format.
 
-    address_word: of the text before the time. agent, forwarded, duration: None if the log has none.
+    addresses: words of the text before the time that may name the visitor, the surest first. lead: number of
+    quotation marks before the time. agent, forwarded, duration: None if the log has none.
     """
 
     quotes: int
-    address_word: int
+    addresses: tuple[int, ...]
+    has_lists: bool
+    lead: int
     agent: FieldPlace | None
     forwarded: FieldPlace | None
     duration: FieldPlace | None
@@ -80,15 +84,15 @@ class CombinedLog:
         quotes = _quotes(data, content)
         first = np.searchsorted(quotes, starts)
         count = np.searchsorted(quotes, ends) - first
-        usable = _usable(data, quotes, first, count, starts, self.quotes)
+        usable = _usable(data, quotes, first + self.lead, count - self.lead, starts, self.quotes - self.lead)
         rows = np.flatnonzero(usable)
         bad = [
             BadLine(int(row) + 1, content[starts[row] : ends[row]][:160].decode("utf-8", "replace"))
             for row in np.flatnonzero(~usable & (ends > starts + 1))
         ]
         first, starts, ends = first[rows], starts[rows], ends[rows]
-        opening = quotes[first] if rows.size else first
-        closing = quotes[first + 1] if rows.size else first
+        opening = quotes[first + self.lead] if rows.size else first
+        closing = quotes[first + self.lead + 1] if rows.size else first
         status = _three_digits(data, closing + 2)
         empty: list[bytes] = [b""] * rows.size
         durations = np.full(rows.size, np.nan)
@@ -114,12 +118,20 @@ class CombinedLog:
         )
 
     def _addresses(self, content: bytes, starts: Ints, opening: Ints, data: Bytes) -> list[bytes]:
-        if self.address_word:
-            before = _cut(content, starts, opening)
-            return [text.split(b" ", 2)[1] for text in before]
+        if self.has_lists or self.addresses != (0,):
+            return [self._address(text) for text in _cut(content, starts, opening)]
         spaces = np.flatnonzero(data == _SPACE)
         ends = spaces[np.searchsorted(spaces, starts)] if starts.size else starts
         return _cut(content, starts, ends)
+
+    def _address(self, before: bytes) -> bytes:
+        """The first address that is known, in the text before the time; of a list of proxies the first."""
+        words = _FRONT.findall(before)
+        for place in self.addresses:
+            found: bytes = words[place].strip(b'"').partition(b",")[0] if place < len(words) else b"-"
+            if found not in (b"-", b""):
+                return found
+        return b"-"
 
     def _durations(self, content: bytes, quotes: Ints, first: Ints, ends: Ints) -> Floats:
         assert self.duration is not None, "the caller has asked"
@@ -148,11 +160,12 @@ def detect_combined(head: bytes) -> CombinedLog | None:
     duration, unit_s = _duration_column(columns, range(request + 3, width))
     behind = later[1:]  # the first is the referer, which may be - in every line
     forwarded = next((place for place in behind if place != agent and _is_address(columns[place])), None)
-    vhost = 1 if time > 3 and _is_address(columns[1]) and columns[1][0] != b"-" else 0
     kind = "combined" if agent is not None else "common"
     return CombinedLog(
         quotes=2 * len(quoted),
-        address_word=vhost,
+        addresses=_address_columns(columns[:time]),
+        has_lists=any(b"," in text or text[:1] == b'"' for column in columns[:time] for text in column),
+        lead=2 * sum(place < time for place in quoted),
         agent=None if agent is None else FieldPlace(quoted.index(agent)),
         forwarded=None if forwarded is None else FieldPlace(quoted.index(forwarded)),
         duration=None if duration is None else _place(duration, quoted),
@@ -166,13 +179,31 @@ def detect_combined(head: bytes) -> CombinedLog | None:
     )
 
 
+def _address_columns(columns: list[tuple[bytes, ...]]) -> tuple[int, ...]:
+    """The columns before the time that hold addresses, that with the most different ones first.
+
+    A proxy has a few addresses, visitors have many; the host that was asked for is a name.
+    """
+    found = [place for place, column in enumerate(columns) if _is_address(column) and _has_addresses(column)]
+    found.sort(key=lambda place: (-len(set(columns[place])), place))
+    return tuple(found) or (0,)
+
+
+def _has_addresses(column: tuple[bytes, ...]) -> bool:
+    """Whether all that is stated has dots or colons: users may be called cafe."""
+    stated = [text for text in column if text.strip(b'"') != b"-"]
+    return bool(stated) and all(b"." in text or b":" in text for text in stated)
+
+
 def _agent_column(columns: list[tuple[bytes, ...]], places: list[int]) -> int | None:
-    """The user agents: the second quoted field behind the request, after the referer."""
+    """The user agents: the second quoted field behind the request, after the referer; None if unknown."""
     likely = {place: sum(map(_is_agent, columns[place])) for place in places}
     if not likely:
         return None
     best = max(likely, key=lambda place: likely[place])
-    return best if likely[best] else (places[1] if len(places) > 1 else None)
+    if not likely[best]:
+        best = places[1] if len(places) > 1 else -1
+    return None if best < 0 or set(columns[best]) == {b'"-"'} else best
 
 
 def _is_agent(text: bytes) -> bool:
