@@ -7,8 +7,9 @@ Locust.
 from __future__ import annotations
 
 from doorbuster.load.exchange import CAUSES, Exchange, RequestFailed
+from doorbuster.load.http.caught_response import CaughtResponse
 from doorbuster.load.http.client import HttpClient
-from doorbuster.load.http.response import CaughtResponse, Response
+from doorbuster.load.http.response import Response
 from doorbuster.load.http.settings import HttpSettings, Timeouts
 
 __all__ = [

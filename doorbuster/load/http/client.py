@@ -26,6 +26,7 @@ from doorbuster.load.exchange import CurrentStep, Exchange, RequestFailed
 from doorbuster.load.http.auth import Auth, ChallengeAuth, Hook, authenticate, digest_challenge
 from doorbuster.load.http.auth_hooks import HookConnection, run_hooks
 from doorbuster.load.http.body import NO_BODY, Body, Data, Files, encode_body
+from doorbuster.load.http.caught_response import CaughtResponse
 from doorbuster.load.http.cookies import Cookies
 from doorbuster.load.http.executor import Answer, RequestExecutor
 from doorbuster.load.http.headers import NO_HEADERS, header_value
@@ -38,7 +39,7 @@ from doorbuster.load.http.request_encoding import (
     extra_headers,
 )
 from doorbuster.load.http.request_target import Params, RequestTarget, resolve_target, with_params
-from doorbuster.load.http.response import CaughtResponse, Response
+from doorbuster.load.http.response import Response
 from doorbuster.load.http.route import Cert, Proxies, Route, Verify
 from doorbuster.load.http.settings import HttpSettings, Timeouts, timeouts_from
 

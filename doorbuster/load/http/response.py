@@ -8,27 +8,27 @@ or decodes to too much raises RequestFailed. By then the request is recorded, un
 
 from __future__ import annotations
 
-import codecs
 import http.client
 import json as stdlib_json
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, Self
 
 import orjson
 
-from doorbuster.load.exchange import DETAIL_CHARACTERS, Exchange, RequestFailed
-from doorbuster.load.http.auth import CopiedRequest, copy_of
+from doorbuster.load.exchange import Exchange, RequestFailed
+from doorbuster.load.http.body_text import charset_of, decoded_lines, lines_of, texts_of
 from doorbuster.load.http.cookies import CookieJar
 from doorbuster.load.http.decoding import decode, decode_stream
 from doorbuster.load.http.headers import ResponseHeaders, header_values
 from doorbuster.load.http.raw_body import RawBody
 from doorbuster.load.http.request_target import resolve_target
 from doorbuster.load.http.requests_errors import bad_json, failure
+from doorbuster.load.http.sent_request import SentRequest
 from doorbuster.load.http.stream import BodyStream
 
 _ANSWERED: Final = frozenset(("status_4xx", "status_5xx", "content"))
@@ -36,11 +36,6 @@ _LONG_NUMBER: Final = b"0" * 19  # digits; orjson makes a float of an integer be
 _DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"000000000")
 _LINK: Final = re.compile(r"<([^>]*)>([^<]*)")
 _LINK_PARAMETER: Final = re.compile(r""";\s*([^\s=;,]+)\s*=\s*("[^"]*"|'[^']*'|[^\s;,"']+)""")
-
-control_exceptions: Final[list[type[BaseException]]] = []
-"""Exceptions that end a task and say nothing about the request in whose `with` block they are raised."""
-failure_exceptions: Final[list[type[BaseException]]] = []
-"""Exceptions that mark the request as failed and end with its `with` block."""
 
 
 class Response:
@@ -137,7 +132,7 @@ class Response:
     @property
     def encoding(self) -> str | None:
         if self._encoding is None:
-            return _charset(self.headers.get("content-type", "")) or None
+            return charset_of(self.headers.get("content-type", "")) or None
         return self._encoding
 
     @encoding.setter
@@ -318,7 +313,7 @@ class Response:
         pieces = self._pieces(chunk_size or 64 * 1024, decode_content)
         if not decode_unicode:
             return pieces
-        return _texts(pieces, self.encoding or "utf-8")
+        return texts_of(pieces, self.encoding or "utf-8")
 
     def iter_lines(
         self,
@@ -332,8 +327,8 @@ class Response:
         """
         if isinstance(delimiter, str):
             delimiter = delimiter.encode(self.encoding or "utf-8")
-        lines = _lines(self.iter_content(chunk_size), delimiter)
-        return _decoded(lines, self.encoding or "utf-8") if decode_unicode else lines
+        lines = lines_of(self.iter_content(chunk_size), delimiter)
+        return decoded_lines(lines, self.encoding or "utf-8") if decode_unicode else lines
 
     def __iter__(self) -> Iterator[Any]:
         return self.iter_content(128)
@@ -377,145 +372,3 @@ class Response:
 
     def failure(self, exc: object) -> None:
         raise ValueError(f"failure({exc!r}) needs catch_response=True and a with block")
-
-
-class CaughtResponse(Response):
-    """An answer whose success is decided inside a `with` block; recorded once, at the end of the block.
-
-    verdict: what failure() was called with, "" after success(), else None.
-    """
-
-    __slots__ = ("_report", "js", "verdict")  # js belongs to Locust's `rest`
-
-    def __init__(
-        self,
-        exchange: Exchange,
-        head: str,
-        body: bytes,
-        limit: int,
-        sent: bytes,
-        report: Callable[[Exchange, Response], None],
-    ) -> None:
-        super().__init__(exchange, head, body, limit, sent)
-        self._report: Callable[[Exchange, Response], None] | None = report
-        self.verdict: Any = None
-        self.js: Any = None
-
-    def success(self) -> None:
-        """Count the request as a success, whatever its status."""
-        self.verdict = ""
-        self.exchange.decide("", "")
-
-    def failure(self, exc: object) -> None:
-        """Count the request as failed, for the reason given as text or exception."""
-        self.verdict = exc
-        self.exchange.decide("content", str(exc)[:DETAIL_CHARACTERS])
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        if self.stream is not None:
-            self.stream.close()
-        ends_here = isinstance(error, tuple(failure_exceptions))
-        if error is not None and self.verdict is None and not isinstance(error, tuple(control_exceptions)):
-            if ends_here:
-                self.failure(error)
-            elif self.exchange.cause:
-                pass
-            elif isinstance(error, RequestFailed):
-                self.exchange.decide(error.cause, error.detail)
-            elif isinstance(error, Exception):
-                detail = f"{type(error).__name__}: {error}"[:DETAIL_CHARACTERS]
-                self.exchange.decide("content", detail)
-        self.report()
-        return ends_here
-
-    def report(self) -> None:
-        """Report the exchange once; for a streamed body, as it is after the stream."""
-        report, self._report = self._report, None
-        if report is None:
-            return
-        stream = self.stream
-        if stream is not None:
-            self.exchange.ended_at = stream.ended_at
-            self.exchange.bytes_received = stream.bytes_received
-            broken = stream.failure
-            if broken is not None and self.verdict is None:
-                self.exchange.decide(broken.cause, broken.detail)
-        report(self.exchange, self)
-
-    def __del__(self) -> None:
-        self.report()  # without a with block the status decides
-
-
-class SentRequest:
-    """A request as it was sent; the names are those of requests' PreparedRequest."""
-
-    __slots__ = ("_wire", "url")
-
-    def __init__(self, url: str, wire: bytes) -> None:
-        self.url = url
-        self._wire = wire
-
-    def __repr__(self) -> str:
-        return f"<SentRequest [{self.method}]>"
-
-    @property
-    def method(self) -> str:
-        return self._wire.partition(b" ")[0].decode("latin-1")
-
-    @property
-    def path_url(self) -> str:
-        return "/" + self.url.partition("://")[2].partition("/")[2]
-
-    @property
-    def headers(self) -> ResponseHeaders:
-        """The headers that went over the wire, Host and Cookie included."""
-        return ResponseHeaders(self._wire.partition(b"\r\n\r\n")[0].decode("latin-1"))
-
-    def copy(self) -> CopiedRequest:
-        """A copy that can be changed, and sent again by a hook of an auth object."""
-        return copy_of(self)
-
-    @property
-    def body(self) -> str | bytes | None:
-        """What was sent; form fields as text, as in requests."""
-        body = self._wire.partition(b"\r\n\r\n")[2]
-        is_form = self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-        return (body.decode("latin-1") if is_form else body) or None
-
-
-def _lines(pieces: Iterator[bytes], delimiter: bytes | None) -> Iterator[bytes]:
-    rest = b""
-    for piece in pieces:
-        *lines, rest = (rest + piece).split(delimiter or b"\n")
-        for line in lines:
-            yield line if delimiter else line.removesuffix(b"\r")
-    if rest:
-        yield rest
-
-
-def _decoded(lines: Iterator[bytes], encoding: str) -> Iterator[str]:
-    for line in lines:
-        yield line.decode(encoding, "replace")
-
-
-def _texts(pieces: Iterator[bytes], encoding: str) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder(encoding)("replace")
-    for piece in pieces:
-        if text := decoder.decode(piece):
-            yield text
-    if text := decoder.decode(b"", True):
-        yield text
-
-
-def _charset(content_type: str) -> str:
-    _, _, named = content_type.lower().partition("charset=")
-    name = named.partition(";")[0].strip().strip("\"'")
-    try:
-        if not name:
-            return ""
-        b"?".decode(name, "replace")
-        return codecs.lookup(name).name
-    except (LookupError, ValueError):  # unknown, or not for texts, such as hex and idna
-        return ""

@@ -31,21 +31,22 @@ from locust.user.users import RestMixin
 from requests.exceptions import RequestException
 
 from doorbuster.load.exchange import Exchange
-from doorbuster.load.http import response as responses
+from doorbuster.load.http import caught_response
 from doorbuster.load.http.body import field_pairs
+from doorbuster.load.http.caught_response import CaughtResponse
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.cookies import CookieJar
-from doorbuster.load.http.response import CaughtResponse, Response
+from doorbuster.load.http.response import Response
 from doorbuster.load.http.settings import HttpSettings, Timeouts
 
-responses.control_exceptions[:] = (
+caught_response.control_exceptions[:] = (
     InterruptTaskSet,
     RescheduleTask,
     RescheduleTaskImmediately,
     StopUser,
     StopTest,
 )
-responses.failure_exceptions[:] = [ResponseError]
+caught_response.failure_exceptions[:] = [ResponseError]
 _log = logging.getLogger(__name__)
 _Hook = Callable[..., Any]
 
