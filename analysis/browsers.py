@@ -15,7 +15,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from doorbuster.records.browser import COMPLETE, OK, TIMEOUT, BrowserPage, BrowserRecords, BrowserVisit
+from doorbuster.records.browser import (
+    CLS_STEPS,
+    COMPLETE,
+    OK,
+    TIMEOUT,
+    BrowserPage,
+    BrowserRecords,
+    BrowserVisit,
+)
 from doorbuster.records.histogram import Histogram
 from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
@@ -72,9 +80,12 @@ class PhaseFigures:
     @property
     def layout_shift(self) -> Metric:
         """The 75th percentile of Cumulative Layout Shift, which has no unit."""
-        shifts = sorted(one.cls for one in self.pages if one.outcome == OK and one.cls is not None)
-        value = shifts[math.ceil(P75 * len(shifts)) - 1] if shifts else None
-        return Metric(value, n=len(shifts), meaning=f"p75 of Cumulative Layout Shift, {self.name}")
+        known = [one.cls for one in self.pages if one.outcome == OK and one.cls is not None]
+        found = quantile_estimate(Histogram.from_values([round(cls * CLS_STEPS) for cls in known]), P75)
+        ends = (found.value_us, found.low_us, found.high_us)
+        value, low, high = (None if steps is None else steps / CLS_STEPS for steps in ends)
+        meaning = f"p75 of Cumulative Layout Shift, {self.name}"
+        return Metric(value, low=low, high=high, n=len(known), meaning=meaning)
 
     @property
     def journey(self) -> Metric:

@@ -2,7 +2,8 @@
 
 The first line of standard input is a `ProbeTask` as JSON. The process walks one visit after another until its
 standard input is closed, and appends each to its output file: one JSON object for a visit, or `{"problem":
-text}`. The visit that is under way then still ends, within the patience of one page.
+text}`, with the requests since the object before, by second of the run. The visit that is under way then
+still ends, within the patience of one page.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import math
 import os
 import signal
 import sys
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +43,7 @@ class Probe:
         # The clock of the run on this process's steady counter.
         self._offset_s = time.time() - time.perf_counter() - task.starts_at_unix_s
         self._pictures = 0
+        self._sent: Counter[int] = Counter()  # requests by second of the run
         self._is_over = threading.Event()
 
     def run(self) -> None:
@@ -68,7 +72,7 @@ class Probe:
             self._write({"problem": f"given up after {MAX_RESTARTS} attempts in a row"})
 
     def _start(self) -> Chromium:
-        self._watch = PageWatch(self._may_load)
+        self._watch = PageWatch(self._may_load, self._count_request)
         browser = Chromium(self._task.executable, self._task.addresses, self._on_event)
         self._write({"browser": browser.pid, "folder": browser.folder})
         try:
@@ -86,7 +90,7 @@ class Probe:
         self._watch.handle(method, params, session)  # each visit has a watch of its own
 
     def _visit(self, browser: Chromium, number: int) -> None:
-        self._watch = PageWatch(self._may_load)
+        self._watch = PageWatch(self._may_load, self._count_request)
         visitor = Visitor(browser, self._watch, self._task, self._now_s)
         self._write(self._row(visitor.walk(number)))
 
@@ -99,7 +103,12 @@ class Probe:
         self._pictures += len(kept)
         return {"visit": walked.visit, "pages": walked.pages, "pictures": kept}
 
+    def _count_request(self, at_unix_s: float) -> None:
+        self._sent[math.floor(at_unix_s - self._task.starts_at_unix_s)] += 1
+
     def _write(self, row: dict[str, Any]) -> None:
+        if self._sent:
+            row, self._sent = {**row, "requests": dict(self._sent)}, Counter()
         with contextlib.suppress(OSError):  # a full disk: the run states that visits are missing
             self._output.write(f"{json.dumps(row)}\n")
 

@@ -68,15 +68,21 @@ class PageState:
 
 
 class PageWatch:
-    """The events of one visit; `page` is the page that the shopper is waiting for or looking at."""
+    """The events of one visit; `page` is the page that the shopper is waiting for or looking at.
 
-    def __init__(self, may_load: Callable[[str], bool]) -> None:
+    `on_request` is called with the Unix time of every request that may be sent.
+    """
+
+    def __init__(
+        self, may_load: Callable[[str], bool], on_request: Callable[[float], None] = lambda _: None
+    ) -> None:
         self.page = PageState()
         self.documents: dict[float, DocumentFigures] = {}
         self.crashed = False
         self.dialogs = 0
         self.main_frame = ""
         self._may_load = may_load
+        self._on_request = on_request
         self._blocked: set[str] = set()
 
     def next_page(self) -> PageState:
@@ -140,9 +146,12 @@ class PageWatch:
         if params.get("type") == "Document" and params.get("frameId") == self.main_frame:
             self.page.navigating = True
         url = urlsplit(str(params["request"]["url"]))
-        if url.scheme in ("http", "https", "ws", "wss") and not self._may_load(url.hostname or ""):
-            self.page.blocked += 1
-            self._blocked.add(str(params["requestId"]))
+        if url.scheme in ("http", "https", "ws", "wss"):
+            if self._may_load(url.hostname or ""):
+                self._on_request(float(params.get("wallTime", 0.0)))
+            else:
+                self.page.blocked += 1
+                self._blocked.add(str(params["requestId"]))
 
     def _response(self, params: dict[str, Any]) -> None:
         status = int(params["response"].get("status", 0))

@@ -14,11 +14,12 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -29,6 +30,7 @@ from doorbuster.browsers.visit import PagePicture
 from doorbuster.output import one_line
 from doorbuster.records.browser import BrowserPage, BrowserRecords, BrowserVisit
 from doorbuster.scenario import Browsers, journey_of
+from doorbuster.units import format_counted
 
 FOLDER = "browsers"  # in the folder of the run
 GRACE_S = 6.0  # beyond the patience for one page, for the end of a visit
@@ -36,11 +38,29 @@ MAX_PROBLEMS = 8
 CORES_FOR_A_PROBE = 2
 
 
+class SentRequests(NamedTuple):
+    """What all browsers of a run sent to its hosts. most_per_s: in the busiest second."""
+
+    total: int
+    most_per_s: int
+
+    def sentence(self, reserved_per_s: float) -> str:
+        """How much of safety.max_rate they used."""
+        sent = format_counted(self.total, "request")
+        text = (
+            f"the browsers sent {sent}, at most {self.most_per_s:,} in one second; "
+            f"safety.max_rate keeps {reserved_per_s:g} requests/s for them"
+        )
+        over = self.most_per_s > reserved_per_s
+        return f"{text}: with the customers, they may have exceeded it in that second" if over else text
+
+
 class BrowserProbes:
-    """The probes of one run."""
+    """The probes of one run. `requests` is known when they have finished."""
 
     def __init__(self, folder: Path, patience_s: float) -> None:
         self.problems: list[str] = []
+        self.requests: SentRequests | None = None
         self._folder = folder / FOLDER
         self._patience_s = patience_s
         self._processes: dict[Path, subprocess.Popen[bytes]] = {}
@@ -181,8 +201,10 @@ class BrowserProbes:
         visits: list[BrowserVisit] = []
         pages: list[BrowserPage] = []
         pictures: dict[tuple[int, int, str], tuple[float, str]] = {}
+        sent: Counter[str] = Counter()
         for path in sorted(self._folder.glob("probe-*.jsonl")):
             for row in _rows(path):
+                sent.update(row.get("requests", {}))
                 if "problem" in row:
                     self.problems.append(one_line(str(row["problem"]), 300))
                 elif "visit" in row:
@@ -191,6 +213,8 @@ class BrowserProbes:
                     pages += (BrowserPage(*page) for page in row["pages"])
                     for name, picture in row["pictures"].items():
                         pictures[visit.probe, visit.visit, name] = (float(picture[0]), str(picture[1]))
+        if sent:
+            self.requests = SentRequests(sent.total(), max(sent.values()))
         more = len(self.problems) - MAX_PROBLEMS
         if more > 0:
             self.problems[MAX_PROBLEMS:] = [f"and {more} more problems of this kind"]

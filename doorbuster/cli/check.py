@@ -149,6 +149,7 @@ def _print_figures(console: Console, plan: Scenario, customers: int) -> None:
     peak_requests = f"{expected.peak_requests_per_s:.3g}/s"
     in_all, with_seed = format_count(round(expected.arrivals)), format_count(customers)
     seats = sum(channel.seats or 0 for channel in plan.channels.values())
+    ceiling = f"{safety.max_rate_per_s:g} requests/s{_reserved_text(plan)}"
     rows = [
         (
             "duration",
@@ -168,7 +169,7 @@ def _print_figures(console: Console, plan: Scenario, customers: int) -> None:
         ("observed", _observed_text(plan)),
         (
             "safety",
-            f"at most {safety.max_rate_per_s:g} requests/s, {format_count(safety.max_in_flight)} customers",
+            f"at most {ceiling}, {format_count(safety.max_in_flight)} customers",
         ),
         ("abort", _abort_text(plan)),
     ]
@@ -196,6 +197,13 @@ def _observed_text(plan: Scenario | LocustScenario) -> str:
     if observe is not None and observe.trace_share_ratio:
         parts.append(f"{observe.trace_share_ratio:.3g} of the requests traced")
     return ", ".join(parts)
+
+
+def _reserved_text(plan: Scenario) -> str:
+    """What of the ceiling is kept for browsers."""
+    if plan.browsers is None:
+        return ""
+    return f", {plan.browsers.reserved_per_s:g} of them kept for the browsers, which cannot be paced"
 
 
 def _abort_text(plan: Scenario | LocustScenario) -> str:
@@ -278,7 +286,7 @@ def _print_warnings(console: Console, plan: Scenario) -> None:
     from doorbuster.scenario import channels_exceeding_drain, estimate
     from doorbuster.units import format_count, format_duration
 
-    peak_per_s, limit_per_s = estimate(plan).peak_requests_per_s, plan.safety.max_rate_per_s
+    peak_per_s, limit_per_s = estimate(plan).peak_requests_per_s, plan.customers_max_rate_per_s
     if peak_per_s > limit_per_s:
         console.print(
             f"safety.max_rate: the peak needs about {format_count(round(peak_per_s))} requests/s and "

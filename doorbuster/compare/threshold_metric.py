@@ -51,7 +51,7 @@ def threshold_metric(recorded: RecordedMetrics, threshold: Threshold) -> RunMetr
     if isinstance(found, NoData):
         return replace(empty, reason=found.reason)
     low, high = _within_run(threshold, counts, found.low, found.high)
-    if found.too_few and threshold.unit == "ms":
+    if found.too_few and definition.kind == "trend":
         return replace(empty, n=found.n, reason=found.too_few)
     return replace(empty, value=found.observed, low=low, high=high, n=found.n, at_least=found.at_least)
 

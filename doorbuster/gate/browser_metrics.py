@@ -13,8 +13,8 @@ import math
 from collections.abc import Iterable, Iterator
 
 from doorbuster.gate.accumulate import Selector
-from doorbuster.gate.threshold_result import MetricData, NoData, TrendCounts
-from doorbuster.records.browser import COMPLETE, OK, TIMEOUT, BrowserRecords
+from doorbuster.gate.threshold_result import US_PER_MS, MetricData, NoData, TrendCounts
+from doorbuster.records.browser import CLS_STEPS, COMPLETE, OK, TIMEOUT, BrowserRecords
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.reader import Run
 from doorbuster.scenario.locust_scenario import LocustScenario
@@ -38,28 +38,31 @@ def browser_data(run: Run, counting: BrowserTimes, select: Selector) -> MetricDa
     patience_us = round(_patience_s(run) * 1e6)
     answered = [time_us for time_us in times if time_us is not None]
     return TrendCounts(
-        Histogram.from_values(answered), Histogram.from_values([patience_us] * (len(times) - len(answered)))
+        Histogram.from_values(answered),
+        Histogram.from_values([patience_us] * (len(times) - len(answered))),
+        steps_per_unit=CLS_STEPS if counting.figure == "cls" else US_PER_MS,
     )
 
 
 def _times(found: BrowserRecords, figure: str, select: Selector) -> Iterator[int | None]:
-    """The times in us; None for a page that was not loaded in time."""
+    """The times in us, or layout shifts in steps; None for a page that was not loaded in time."""
     rows: Iterable[tuple[float, str, float | None]]
     if figure == "journey":
         rows = ((visit.at_s, visit.outcome, visit.journey_ms) for visit in found.visits)
     else:
         page_name = select.tags.get("page")
         rows = (
-            (page.at_s, page.outcome, getattr(page, f"{figure}_ms"))
+            (page.at_s, page.outcome, page.cls if figure == "cls" else getattr(page, f"{figure}_ms"))
             for page in found.pages
             if page_name in (None, page.page)
         )
-    for at_s, outcome, time_ms in rows:
+    steps = CLS_STEPS if figure == "cls" else US_PER_MS
+    for at_s, outcome, value in rows:
         if at_s >= 0 and select.matches_second(math.floor(at_s)):
-            if outcome == TIMEOUT and figure != "inp":
+            if outcome == TIMEOUT and figure not in ("inp", "cls"):
                 yield None
-            elif outcome in (OK, COMPLETE) and time_ms is not None:
-                yield round(time_ms * 1e3)
+            elif outcome in (OK, COMPLETE) and value is not None:
+                yield round(value * steps)
 
 
 def _patience_s(run: Run) -> float:

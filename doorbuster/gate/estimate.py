@@ -15,6 +15,7 @@ import math
 from dataclasses import dataclass, replace
 
 from doorbuster.gate.threshold_result import (
+    US_PER_MS,
     CounterTotal,
     MetricData,
     NoData,
@@ -22,6 +23,7 @@ from doorbuster.gate.threshold_result import (
     SectionValue,
     TrendCounts,
 )
+from doorbuster.records.browser import CLS_STEPS
 from doorbuster.records.histogram import bin_index
 from doorbuster.scenario.thresholds.language import Threshold
 from doorbuster.scenario.thresholds.metrics import METRICS
@@ -75,8 +77,10 @@ def round_to_bucket(threshold: Threshold, value: float) -> float:
     """The bound when the value cannot be distinguished from it, else the value."""
     if math.isclose(value, threshold.bound, rel_tol=1e-9, abs_tol=1e-12):
         return threshold.bound
-    if threshold.unit == "ms" and threshold.aggregation != "avg":
-        bins = bin_index([round(value * 1e3), round(threshold.bound * 1e3)])
+    definition = METRICS.get(threshold.metric)
+    if definition is not None and definition.kind == "trend" and threshold.aggregation != "avg":
+        steps = US_PER_MS if threshold.unit == "ms" else CLS_STEPS
+        bins = bin_index([round(value * steps), round(threshold.bound * steps)])
         if bins[0] == bins[1]:
             return threshold.bound
     return value
@@ -96,18 +100,19 @@ def _of_trend(threshold: Threshold, counts: TrendCounts) -> MetricEstimate | NoD
             found = _edge(counts, 1.0)
         case _:
             found = _quantile(counts, (threshold.percentile or 0.0) / 100.0, sample)
-    found = _widened(found, counts.bucket_error)
-    value = format_duration(found.observed / 1e3)
+    found = _in_unit(_widened(found, counts.bucket_error), US_PER_MS / counts.steps_per_unit)
+    value = _shown(threshold, found.observed)
+    least, most = ("shortest", "longest") if threshold.unit == "ms" else ("smallest", "largest")
     phrase = {
         "avg": f"the average {wording.noun} was {value}",
-        "min": f"the shortest {wording.noun} was {value}",
-        "max": f"the longest {wording.noun} was {value}",
+        "min": f"the {least} {wording.noun} was {value}",
+        "max": f"the {most} {wording.noun} was {value}",
     }.get(threshold.aggregation) or f"{threshold.percentile:g} of 100 {wording.events} within {value}"
     if found.at_least:
         phrase = phrase.replace(f"within {value}", f"only after {value} or later").replace(
             f"was {value}", f"was {value} or more"
         )
-    interval = _interval(found, lambda ms: format_duration(ms / 1e3))
+    interval = _interval(found, lambda value: _shown(threshold, value))
     samples = format_counted(found.n, sample)
     basis = f"{samples}, 95 % interval {interval}" if interval else samples
     gave_up = ""
@@ -115,6 +120,14 @@ def _of_trend(threshold: Threshold, counts: TrendCounts) -> MetricEstimate | NoD
         fate = "never came" if definition.of_browsers else "were abandoned"
         gave_up = f"; {format_count(counts.abandoned.n)} of them {fate}"
     return replace(found, phrase=f"{phrase} ({basis}{gave_up})")
+
+
+def _in_unit(found: MetricEstimate, factor: float) -> MetricEstimate:
+    """The estimate of a metric that is not a time, of which histograms count other steps."""
+    if factor == 1.0:
+        return found
+    low, high = (None if end is None else end * factor for end in (found.low, found.high))
+    return replace(found, observed=found.observed * factor, low=low, high=high)
 
 
 def _widened(found: MetricEstimate, bucket_error: float) -> MetricEstimate:

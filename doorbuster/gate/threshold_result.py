@@ -13,6 +13,7 @@ from doorbuster.stats.latency_quantiles import TimeBlock
 if TYPE_CHECKING:
     from doorbuster.scenario.thresholds.language import Threshold
 
+US_PER_MS = 1e3
 ThresholdStatus = Literal["pass", "fail", "inconclusive", "warn"]
 VerdictStatus = Literal["pass", "fail", "inconclusive", "interrupted", "aborted"]
 
@@ -49,13 +50,14 @@ class TrendCounts:
 
     `time_blocks` holds the same times in order; the scatter between blocks shows how many requests were
     independent. Empty when the order was not kept. `bucket_error` is the width of the buckets of an imported
-    run, as a ratio.
+    run, as a ratio. `steps_per_unit`: what the histograms count, in the unit of the threshold.
     """
 
     answered: Histogram
     abandoned: Histogram
     time_blocks: tuple[TimeBlock, ...] = ()
     bucket_error: float = 0.0
+    steps_per_unit: float = US_PER_MS
 
 
 @dataclass(frozen=True, slots=True)

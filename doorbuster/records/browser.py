@@ -15,6 +15,7 @@ from typing import NamedTuple
 COMPLETE = "complete"  # outcome of a visit that went through its whole journey
 OK, TIMEOUT = "ok", "timeout"  # outcomes of a page
 MOMENTS = ("calm", "broke", "worst", "recovered")
+CLS_STEPS = 5e3  # of a shift of 1 in histograms: bins are exact up to 2048 steps, a shift of 0.4
 MAX_TASK_RATIO = 2.0  # duration of a fixed task in the browser, relative to that of the probe's fastest visit
 
 

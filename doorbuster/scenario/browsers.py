@@ -17,9 +17,18 @@ from doorbuster.scenario.parsing.diagnostics import (
     preview,
 )
 from doorbuster.scenario.parsing.strict import StrictModel
-from doorbuster.scenario.parsing.values import DurationS, PositiveDurationS, Text, choice, value_type, whole
+from doorbuster.scenario.parsing.values import (
+    DurationS,
+    PositiveDurationS,
+    Text,
+    choice,
+    value_type,
+    whole,
+)
 
 MAX_PROBES = 3
+RESERVED_REQUESTS_PER_S = 30.0
+"""Of safety.max_rate, for each probe: a browser cannot be paced without changing what it measures."""
 MAX_PAGES = 20
 DEVICES = ("desktop", "phone")
 _PAGE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
@@ -130,6 +139,11 @@ class Browsers(StrictModel):
         description="Pages in order. Default: up to the checkout, for the embedded shop and oscar.",
         examples=[[{"page": "home", "open": "/"}, {"page": "product", "click": "a.product"}]],
     )
+
+    @property
+    def reserved_per_s(self) -> float:
+        """Requests per second of `safety.max_rate` that customers leave to the browsers."""
+        return RESERVED_REQUESTS_PER_S * self.probes
 
 
 # Journeys end before the order: a probe that orders would be a customer whom nobody planned.

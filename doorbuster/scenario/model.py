@@ -130,6 +130,7 @@ class Scenario(SourcedModel):
             yield from _check_phase_tags(raw, demand)
             yield from _check_offline(raw.get("channels"), demand)
         yield from browser_rules(raw.get("browsers"), raw.get("target"))
+        yield from _check_reserved(raw.get("browsers"), raw.get("safety", {}))
         yield from merchant_rules(raw.get("channels"), raw.get("target"), raw.get("freshness"))
 
     @property
@@ -141,6 +142,12 @@ class Scenario(SourcedModel):
     def trace_share(self) -> float:
         """Share of the requests that carry `traceparent` and `baggage`."""
         return self.observe.trace_share_ratio if self.observe is not None else 0.0
+
+    @property
+    def customers_max_rate_per_s(self) -> float:
+        """Maximum requests per second of customers: `safety.max_rate` without what browsers may send."""
+        reserved_per_s = 0.0 if self.browsers is None else self.browsers.reserved_per_s
+        return self.safety.max_rate_per_s - reserved_per_s
 
     @property
     def demands(self) -> dict[str, Demand]:
@@ -172,6 +179,15 @@ def check_target_allowed(target: object, safety: object) -> Iterator[KeyIssue]:
     if host and not is_loopback(host) and host not in allowed:
         rule = "must have a host listed in safety.allow, unless it is this machine"
         yield KeyIssue(("target", "url"), rule, host, f"add safety: {{allow: [{host}]}}")
+
+
+def _check_reserved(browsers: object, safety: object) -> Iterator[KeyIssue]:
+    """The ceiling leaves something to the customers."""
+    probes = None if browsers is None else try_parse(Browsers.model_validate, browsers)
+    limits = try_parse(Safety.model_validate, safety)
+    if probes is not None and limits is not None and limits.max_rate_per_s <= probes.reserved_per_s:
+        rule = f"must be above {probes.reserved_per_s:g} requests/s, which are kept for the browsers"
+        yield KeyIssue(("safety", "max_rate"), rule, f"{limits.max_rate_per_s:g} requests/s")
 
 
 def _check_names(raw: Mapping[str, Any]) -> Iterator[KeyIssue]:

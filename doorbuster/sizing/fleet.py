@@ -120,7 +120,7 @@ def peak_load(
 def safety_problems(scenario: Scenario, load: PeakLoad) -> tuple[str, ...]:
     """Limits of the scenario that are below this load."""
     safety, found = scenario.safety, []
-    if load.requests_per_s > safety.max_rate_per_s:
+    if load.requests_per_s > scenario.customers_max_rate_per_s:
         found.append(f"safety.max_rate is {safety.max_rate_per_s:g} requests/s: raise it in the scenario")
     if load.customers_at_once > safety.max_in_flight:
         found.append(f"safety.max_in_flight is {safety.max_in_flight:,}: raise it in the scenario")

@@ -93,6 +93,8 @@ def test_probes_end_with_the_run_and_leave_nothing(with_visits):
     found = probes.finish(complete=True)
     assert found.visits
     assert [page.page for page in found.pages] == ["home"] * len(found.visits)
+    assert probes.requests.total >= len(found.visits)  # and those of the parts of pages
+    assert 0 < probes.requests.most_per_s <= probes.requests.total
     assert is_gone(browser)
     assert not os.path.exists(folder)  # noqa: PTH110
     probes.remove_files()

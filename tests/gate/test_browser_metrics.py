@@ -83,6 +83,18 @@ def test_pages_that_never_came_count_with_the_patience_as_a_lower_bound(result):
     assert found.observed == pytest.approx(8000, rel=1e-3)
 
 
+def test_layout_shifts_have_no_unit_and_are_unknown_for_pages_that_never_came(result):
+    shifts = [page(20 + n / 2, 500.0)._replace(cls=0.1 if n < 30 else 0.25) for n in range(40)]
+    lost = [page(39, None, outcome="timeout")._replace(cls=None)]
+
+    found = result('"browser_cls{phase:peak}": ["p(75)<=0.1"]', [visit(0, 1)], [*shifts, *lost])
+
+    assert (found.status, found.n, found.observed, found.unit) == ("pass", 40, 0.1, "value")
+    assert found.sentence.startswith(
+        "Phase peak: 75 of 100 pages had a layout shift within 0.1 (40 pages, 95 % interval 0.1 to 0.25)."
+    )
+
+
 def test_quick_error_pages_do_not_make_a_shop_fast(result):
     pages = [*(page(second, 10.0, outcome="error_page") for second in range(30)), page(40, 4000.0)]
     found = result('browser_lcp: ["max<2.5s"]', [visit(0, 1)], pages)

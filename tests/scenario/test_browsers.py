@@ -98,3 +98,11 @@ def test_load_steps_of_a_capacity_search_have_no_browsers():
     step = read_scenario(load_step_text(scenario, [RateLevel(5, 10)], url="http://127.0.0.1:1", seed=1))
     assert step.browsers is None
     assert [threshold.metric for threshold in step.thresholds] == ["can_browse"]
+
+
+def test_the_ceiling_of_the_customers_leaves_room_for_the_browsers(scenario_with):
+    scenario = scenario_with(6, "safety: {max_rate: 100 requests/s}\nbrowsers: {probes: 2}")
+
+    assert scenario.customers_max_rate_per_s == 40
+    with pytest.raises(ScenarioError, match="must be above 90 requests/s, which are kept for the browsers"):
+        scenario_with(6, "safety: {max_rate: 90 requests/s}\nbrowsers: {probes: 3}")

@@ -40,6 +40,8 @@ class BrowserWatch:
             gevent.sleep(min(1.0, self._settings.after_s))
         found = self._probes.finish(complete=not is_ended_early())
         self.record_problems()
+        if self._probes.requests:
+            self._log.record("browser", self._probes.requests.sentence(self._settings.reserved_per_s))
         self._log.persist(self._log.writer.write_browsers, found)
         self._probes.remove_files()
 

@@ -89,7 +89,9 @@ def prepare_run(
         confirmed_hosts=request.confirmed_hosts,
         metrics_url=None if target.process is None else target.process.metrics_url,
     )
-    ceiling = RequestCeiling(scenario.safety.max_rate_per_s, perf_counter)  # before and after the customers
+    ceiling = RequestCeiling(
+        scenario.customers_max_rate_per_s, perf_counter
+    )  # before and after the customers
     endpoints = {
         merchant: StoreEndpoint(url, read_catalogue(request.driver, url, access, ceiling))
         for merchant, url in target.urls.items()
@@ -97,7 +99,7 @@ def prepare_run(
     ledgers = MerchantLedgers(request.driver, target.urls, access, ceiling, clock)
     ledgers.read_baselines()
     worker_clocks = workers.sync_clocks()
-    check_shares(scenario.safety.max_rate_per_s, len(workers.names))
+    check_shares(scenario.customers_max_rate_per_s, len(workers.names))
     check_descriptors(scenario, workers.descriptor_limits())
     if ending.is_early:
         raise RunInterrupted("stopped before the first customer arrived; there is nothing to report")

@@ -31,7 +31,7 @@ class RunSupervisor:
     def receive(self, batch: Batch) -> None:
         """Queue a worker's report, acknowledge it and renew the worker's share of the ceiling."""
         registry, now_s = self._run.registry, self._run.now_s()
-        limit_per_s, share_per_s = self._run.request.scenario.safety.max_rate_per_s, None
+        limit_per_s, share_per_s = self._run.request.scenario.customers_max_rate_per_s, None
         if registry.heard(batch.worker, now_s=now_s):
             share_per_s = share_of(limit_per_s, *registry.place(batch.worker, now_s=now_s))
         self.reached_ceiling |= any(row.name == CEILING_DELAYED for row in batch.counters)

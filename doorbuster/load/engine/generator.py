@@ -63,7 +63,7 @@ class Generator:
         self._assignment = assignment
         self._plan = plan
         self._scenario = plan.scenario
-        self.max_rate_per_s = safety.max_rate_per_s  # of all workers together
+        self.max_rate_per_s = plan.scenario.customers_max_rate_per_s  # of all workers together
         self._max_in_flight = max(safety.max_in_flight // assignment.count, 1)
         self._environment = environment
         self._ship = ship
@@ -75,7 +75,7 @@ class Generator:
             trace_share=plan.scenario.trace_share,
         )
         self._health = HealthProbe()
-        share_per_s = share_of(safety.max_rate_per_s, assignment.index, assignment.count)
+        share_per_s = share_of(self.max_rate_per_s, assignment.index, assignment.count)
         self.ceiling = RequestCeiling(share_per_s, perf_counter)
         self._context = CustomerContext(plan, driver, self._recorder, self._health, self.ceiling)
         self._classes = customer_classes(environment.user_classes)

@@ -87,11 +87,11 @@ class Tag(NamedTuple):
 class Threshold(BaseModel, frozen=True):
     """One condition on one metric.
 
-    `bound` is in `unit`: ms for trends, ratio 0..1 for rates, count or per_s for counters; for a metric of a
-    section, ms or ratio when written as a duration or in percent, else "value", its own unit. `percentile` is
-    0..100 when `aggregation` is "p" (and 50 for "med"), else None. `tags` have the alias `name` rewritten to
-    `step`. `source` is its location, such as "scenarios/x.yaml:31:22". `relative`: the bound follows from a
-    baseline; `bound` is then NaN until that is known.
+    `bound` is in `unit`: ms for trends ("value" for a layout shift), ratio 0..1 for rates, count or per_s for
+    counters; for a metric of a section, ms or ratio when written as a duration or in percent, else "value",
+    its own unit. `percentile` is 0..100 when `aggregation` is "p" (and 50 for "med"), else None. `tags` have
+    the alias `name` rewritten to `step`. `source` is its location, such as "scenarios/x.yaml:31:22".
+    `relative`: the bound follows from a baseline; `bound` is then NaN until that is known.
     """
 
     metric: str
@@ -291,7 +291,9 @@ def _bound_unit(metric: MetricDefinition, aggregation: str, bound: str) -> Unit:
         return "value" if _PLAIN.fullmatch(bound) or is_relative(bound) else "ms"
     if metric.kind == "counter":
         return "per_s" if aggregation == "rate" else "count"
-    return "ms" if metric.kind == "trend" else "ratio"
+    if metric.kind == "trend":
+        return "ms" if metric.unit == "ms" else "value"
+    return "ratio"
 
 
 def _parse_bound(text: str, unit: Unit, whole: str) -> float:

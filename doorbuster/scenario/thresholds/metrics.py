@@ -76,9 +76,9 @@ class AuditFinding:
 
 @dataclass(frozen=True, slots=True)
 class BrowserTimes:
-    """One time that browser probes measured; available only after a run."""
+    """One time that browser probes measured, or the layout shift; available only after a run."""
 
-    figure: Literal["lcp", "inp", "fcp", "ttfb", "load", "journey"]
+    figure: Literal["lcp", "inp", "cls", "fcp", "ttfb", "load", "journey"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +287,10 @@ _ALL = (
     MetricDefinition(
         "browser_inp", "trend", "ms", "interaction to next paint, in a browser under load", _BROWSER_TAGS,
         BrowserTimes("inp"), "lower", Wording("interaction to next paint", "pages reacted to a click"),
+    ),
+    MetricDefinition(
+        "browser_cls", "trend", "score", "cumulative layout shift, in a browser under load", _BROWSER_TAGS,
+        BrowserTimes("cls"), "lower", Wording("cumulative layout shift", "pages had a layout shift"),
     ),
     MetricDefinition(
         "browser_fcp", "trend", "ms", "first contentful paint, in a browser under load", _BROWSER_TAGS,
