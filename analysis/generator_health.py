@@ -19,10 +19,10 @@ from doorbuster.gate.validity import BUSY_CPU_RATIO
 from doorbuster.records.batch import HealthSecond
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.metadata import OutcomeTotals
-from doorbuster.records.outcome import CLOCK_STEP, RECORD_DELAYED, Outcome, RequestOutcome
+from doorbuster.records.outcome import CLOCK_STEP, HTTP1_INSTEAD, RECORD_DELAYED, Outcome, RequestOutcome
 from doorbuster.records.reader import Run
 from doorbuster.report.analysis_main import main
-from doorbuster.report.run_context import RunContext
+from doorbuster.report.run_context import RunContext, protocols_text
 from doorbuster.report.section import (
     Annotation,
     Cell,
@@ -64,6 +64,7 @@ def analyse(context: RunContext) -> Section:
         sentence=_sentence(issues, metrics, closed=context.is_closed, imported=context.imported is not None),
         findings=(
             *(f"{issue.sentence[:1].upper()}{issue.sentence[1:]}." for issue in issues),
+            *_protocol_findings(context),
             *_lenient_finding(lenient),
             *_event_findings(run),
         ),
@@ -97,6 +98,21 @@ def _lenient_finding(lenient: Counter[str]) -> tuple[str, ...]:
     kinds = "; ".join(f"{what} ({format_count(n)})" for what, n in lenient.most_common(MAX_KINDS_SHOWN))
     answers = f"{format_count(lenient.total())} answer{'s' if lenient.total() > 1 else ''}"
     return (f"{answers} broke HTTP but could be read, as browsers and curl read them: {kinds}.",)
+
+
+def _protocol_findings(context: RunContext) -> tuple[str, ...]:
+    """Which protocols the connections spoke, and whether HTTP/2 was asked for and not agreed."""
+    connections = context.run.connections_by_protocol()
+    if not connections:
+        return ()
+    found = [f"Connections by protocol: {protocols_text(context.run)}."]
+    instead = connections.get(HTTP1_INSTEAD, 0)
+    if instead and "HTTP/2" not in connections:
+        found.insert(0, "The scenario asks for HTTP/2, but no server agreed: this run measures HTTP/1.1.")
+    elif instead:
+        n = f"{format_count(instead)} connection{'s' if instead > 1 else ''}"
+        found.insert(0, f"The scenario asks for HTTP/2, but {n} had to speak HTTP/1.1.")
+    return tuple(found)
 
 
 def _lateness_metrics(histogram: Histogram) -> dict[str, Metric]:

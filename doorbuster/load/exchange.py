@@ -48,7 +48,8 @@ class Exchange:
     `connect_s` covers name lookup, TCP, proxy and TLS, 0.0 on a reused connection; `reconnected` says that
     the server had closed a reused connection and a new one was opened instead.
     `hop` counts redirects: 0 is the request of the caller. `lenient` says what was odd about an answer
-    that was read nevertheless, as browsers and curl do; "" for a clean answer.
+    that was read nevertheless, as browsers and curl do; "" for a clean answer. `protocol` is that of the
+    connection which this request opened, such as "HTTP/1.1"; "" on a reused one and without an answer.
     """
 
     __slots__ = (
@@ -65,6 +66,7 @@ class Exchange:
         "method",
         "name",
         "pool_wait_s",
+        "protocol",
         "reconnected",
         "request_id",
         "retry_after_s",
@@ -98,6 +100,7 @@ class Exchange:
         detail: str,
         hop: int,
         lenient: str = "",
+        protocol: str = "",
     ) -> None:
         self.method = method
         self.name = name
@@ -120,6 +123,7 @@ class Exchange:
         self.detail = detail
         self.hop = hop
         self.lenient = lenient
+        self.protocol = protocol
 
     def __repr__(self) -> str:
         return f"<Exchange {self.method} {self.name} {self.status} {self.cause}>"
@@ -156,12 +160,17 @@ class CurrentStep:
         cause: str = "",
         detail: str = "",
         request_id: str = "",
+        protocol: str = "",
     ) -> None:
-        """Append a request of a protocol other than HTTP; a reused connection has a `connect_s` of 0."""
+        """Append a request of a protocol other than HTTP; a reused connection has a `connect_s` of 0.
+
+        protocol: its name, which the report shows with the number of connections opened.
+        """
         self.exchanges.append(
             Exchange(
                 "", self.name, "", 0, cause, started_at, started_at, connect_s, 0.0,
                 ended_at if first_byte_at is None else first_byte_at, ended_at, bytes_sent, bytes_received,
-                not connect_s, False, request_id, "", None, detail, 0,
+                not connect_s, False, request_id, "", None, detail, 0, "",
+                protocol if connect_s and not cause else "",
             )
         )  # fmt: skip

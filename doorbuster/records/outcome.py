@@ -83,6 +83,8 @@ GENERATOR_LIMITS = frozenset(
 
 # Counters of the generator, in the channel "": requests that safety.max_rate delayed, the sum of their
 # delays, and requests that were not sent because of it.
+PROTOCOL = "protocol:"  # starts the counter of connections by the protocol that they speak
+HTTP1_INSTEAD = "HTTP/1.1 instead of HTTP/2"  # such a protocol: HTTP/2 was asked for and not agreed
 NOT_SENT = "not_sent:"  # starts the counter of requests not sent because of a limit of the generator
 RECORD_DELAYED = "record_delayed"  # kind of the event that the run file could not be written for a while
 CLOCK_STEP = "clock_step"  # kind of the event that a clock was set during the run

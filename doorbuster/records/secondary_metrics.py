@@ -5,7 +5,7 @@ All values are summed over workers; each call sees the file as of the last commi
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from doorbuster.records.batch import FreshnessReading, SeriesKey
 from doorbuster.records.histogram import Histogram
+from doorbuster.records.outcome import PROTOCOL
 from doorbuster.records.request_reader import RequestReader
 
 
@@ -135,11 +136,22 @@ class SecondaryMetricsReader(RequestReader):
         """Counts of each counter per second of the run; int64, all of the same length.
 
         Names in use: retries, reloads, queue_polls, offline_sales, degraded:<step> for a part of the shop
-        that failed without ending the visit, lenient:<what> for answers that were odd but readable; of
-        customers let in, device:<name>, signed_in and cache_busting where the channel states their share. A
-        counter that stayed at zero is absent.
+        that failed without ending the visit, lenient:<what> for answers that were odd but readable,
+        protocol:<name> for connections; of customers let in, device:<name>, signed_in and cache_busting
+        where the channel states their share. A counter that stayed at zero is absent.
         """
         return self._once("counters", self._read_counters)
+
+    def connections_by_protocol(self) -> dict[str, int]:
+        """Connections that customers opened and that answered, by protocol, the most frequent one first.
+
+        Empty for a plain Locust file, imported results and runs of earlier versions.
+        """
+        found: Counter[str] = Counter()
+        for key, n in self.counters().items():
+            if key.name.startswith(PROTOCOL):
+                found[key.name.removeprefix(PROTOCOL)] += int(n.sum())
+        return dict(found.most_common())
 
     def _read_counters(self) -> dict[CounterKey, NDArray[np.int64]]:
         rows = self._select(

@@ -88,3 +88,12 @@ class RunContext:
     def customers_in_shop(self) -> np.ndarray:
         """Customers in the shop at the end of each second, summed over workers."""
         return self.run.customers_in_shop()
+
+
+def protocols_text(run: Run) -> str:
+    """The protocols of a run's connections: "HTTP/2 on 1,200 connections, HTTP/1.1 on 3"; "" if unknown."""
+    found = run.connections_by_protocol()
+    parts = [f"{name} on {n:,}" for name, n in found.items()]
+    if parts:
+        parts[0] += " connection" if found[next(iter(found))] == 1 else " connections"
+    return ", ".join(parts)

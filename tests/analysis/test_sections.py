@@ -395,6 +395,23 @@ def test_a_healthy_generator_is_trusted(open_peak):
     assert started.y == planned.y
 
 
+@pytest.mark.parametrize(("counted", "expected"), [
+    ({"HTTP/2": 1200, "WebSocket": 3},
+     ["Connections by protocol: HTTP/2 on 1,200 connections, WebSocket on 3."]),
+    ({"HTTP/2": 40, "HTTP/1.1 instead of HTTP/2": 1},
+     ["The scenario asks for HTTP/2, but 1 connection had to speak HTTP/1.1.",
+      "Connections by protocol: HTTP/2 on 40 connections, HTTP/1.1 instead of HTTP/2 on 1."]),
+    ({"HTTP/1.1 instead of HTTP/2": 7},
+     ["The scenario asks for HTTP/2, but no server agreed: this run measures HTTP/1.1.",
+      "Connections by protocol: HTTP/1.1 instead of HTTP/2 on 7 connections."]),
+])  # fmt: skip
+def test_the_protocols_of_connections_are_stated(open_peak, counted, expected):
+    counters = tuple(CounterSecond(3, "", f"protocol:{name}", n) for name, n in counted.items())
+    run = open_peak(**GOOD, counters=counters)
+    assert list(section("generator_health", run).findings) == expected
+    assert run.connections_by_protocol() == counted
+
+
 def test_answers_that_were_read_leniently_are_counted_by_what_was_odd(open_peak):
     counters = (
         CounterSecond(3, "web", "lenient:lines that end with LF alone", 60),

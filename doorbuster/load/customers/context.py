@@ -22,7 +22,7 @@ from doorbuster.load.runtime.steady_clock import SteadyClock
 from doorbuster.load.target.endpoint import StoreEndpoint
 from doorbuster.output import masked
 from doorbuster.records.batch import Event
-from doorbuster.records.outcome import GENERATOR_LIMITS, NOT_SENT, Cause
+from doorbuster.records.outcome import GENERATOR_LIMITS, NOT_SENT, PROTOCOL, Cause
 from doorbuster.storefronts import Storefront
 
 _ORDERS_REMEMBERED = 500  # that later customers may refer to
@@ -100,11 +100,14 @@ class CustomerContext:
             self.empty.set()
 
     def count_connections(self, exchanges: list[Exchange]) -> None:
-        """Count the connections that these requests opened, and those that the shop had closed before."""
+        """Count the connections that these requests opened, by protocol, and those closed by the shop."""
         for exchange in exchanges:
             self._health.connections_opened += not exchange.reused
             self._health.reconnects += exchange.reconnected
             self._health.pool_wait_s += exchange.pool_wait_s
+            if exchange.protocol:
+                second = int(exchange.ended_at - self.started_at)
+                self.recorder.secondary_metrics.count(second, "", f"{PROTOCOL}{exchange.protocol}")
             if exchange.cause in GENERATOR_LIMITS:  # of a request whose failure the driver ignores
                 second = int(exchange.ended_at - self.started_at)
                 self.recorder.secondary_metrics.count(second, "", f"{NOT_SENT}{exchange.cause}")

@@ -283,6 +283,7 @@ class RequestExecutor:
             attempt.connect_s,
             attempt.pool_wait_s, first_byte_at, ended_at, len(request), received, attempt.reused,
             attempt.replaced > 0, request_id, server_timing, retry_after, detail, number, lenient,
+            "" if attempt.reused else _version_of(head),
         )  # fmt: skip
         return exchange, head, raw, body_stream, request
 
@@ -340,6 +341,10 @@ def _make_default_headers(settings: HttpSettings) -> RequestHeaders:
         }
         _rendered = settings, RequestHeaders({**standard, **settings.headers})
     return _rendered[1]
+
+
+def _version_of(head: str) -> str:
+    return "HTTP/1.0" if head.startswith("HTTP/1.0") else "HTTP/1.1"
 
 
 def _request_ids() -> Iterator[str]:

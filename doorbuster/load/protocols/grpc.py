@@ -78,7 +78,7 @@ class GrpcChannel:
         client.step.record(
             started_at=started_at, ended_at=ended_at, connect_s=connect_s,
             bytes_sent=len(body) if stream.is_sent else 0, bytes_received=stream.received, cause=cause,
-            detail=detail,
+            detail=detail, protocol="gRPC",
             first_byte_at=stream.first_byte_at or ended_at,
         )  # fmt: skip
         if cause:

@@ -26,6 +26,7 @@ from doorbuster.load.http.settings import Timeouts
 from doorbuster.load.http.tls import context_for
 from doorbuster.load.protocols.http2_connection import NEEDS_HTTP1, REFUSED, Http2Connection, Http2Stream
 from doorbuster.load.runtime.notes import note
+from doorbuster.records.outcome import HTTP1_INSTEAD
 
 if TYPE_CHECKING:
     _Base = HttpClient
@@ -62,6 +63,7 @@ class Http2Requests(_Base):
     ) -> Answer:  # fmt: skip
         """Send one request over HTTP/2 where it is possible."""
         origin = target.origin
+        connect_s = 0.0
         plain = not target.secure or stream or route is not None or self.settings.ssl_context is not None
         if not plain and origin not in self._without_http2:
             call = _Http2Call(self, method, target, body, extra, request_name, timeouts, deadline, number,
@@ -69,10 +71,18 @@ class Http2Requests(_Base):
             answer = call.send()
             if answer is not None:
                 return answer
-        return super().send_one(
+            connect_s = call.connect_s
+        answer = super().send_one(
             method, target, body, extra, request_name, timeouts, deadline, stream, follows, route, number,
             due_at, started_at,
         )  # fmt: skip
+        if not plain:
+            exchange = answer[0]
+            if connect_s:  # the connection that was opened to ask for HTTP/2 is used
+                exchange.connect_s, exchange.reused = exchange.connect_s + connect_s, False
+            if exchange.status and not exchange.reused:
+                exchange.protocol = HTTP1_INSTEAD
+        return answer
 
     def shared_connection(
         self, target: RequestTarget, deadline: float
@@ -133,8 +143,8 @@ class _Http2Call:
         self._timeouts, self._deadline = timeouts, deadline
         self._labels = (request_name, number, due_at)
         self._started_at = started_at
-        self._connect_s = self._ceiling_s = 0.0
-        self._is_new = self._was_replaced = False
+        self.connect_s = self._ceiling_s = 0.0
+        self._opened = self._was_replaced = False
         self._request_id, extra = client.with_request_id(extra)
         self._rendered = render_request(
             method, target, client.pool_of(target), client._default_headers, extra,
@@ -165,11 +175,12 @@ class _Http2Call:
         client, clock = self._client, self._client.clock
         for is_last in (False, True):
             began_at = clock()
-            connection, self._is_new = client.shared_connection(self._target, self._deadline)
-            if self._is_new:
-                self._connect_s += clock() - began_at
+            connection, is_new = client.shared_connection(self._target, self._deadline)
+            if is_new:
+                self.connect_s += clock() - began_at
             if connection is None:
                 return False
+            self._opened = self._opened or is_new
             ceiling = client.settings.ceiling
             if ceiling is not None:
                 self._ceiling_s += ceiling.sends.wait(self._deadline)
@@ -185,7 +196,7 @@ class _Http2Call:
                     client.go_without_http2(self._target, "wants HTTP/1.1")
                     return False
                 is_closed = failure.cause in _CLOSED and not stream.first_byte_at
-                is_idle_end = is_closed and not self._is_new and self._method in IDEMPOTENT
+                is_idle_end = is_closed and not is_new and self._method in IDEMPOTENT
                 if is_last or not (failure.cause == REFUSED or is_idle_end):
                     raise
                 if connection.is_closing:
@@ -224,9 +235,10 @@ class _Http2Call:
                 cause, detail, retry_after = client._judge(status, body, head, lower, [])
         return Exchange(
             self._method, name, self._target.url, stream.status, cause, due_at,
-            self._started_at + self._ceiling_s, self._connect_s, 0.0, stream.first_byte_at or now, now,
-            len(self._rendered) if stream.is_sent else 0, stream.received, not self._is_new,
+            self._started_at + self._ceiling_s, self.connect_s, 0.0, stream.first_byte_at or now, now,
+            len(self._rendered) if stream.is_sent else 0, stream.received, not self._opened,
             self._was_replaced, self._request_id, server_timing, retry_after, detail, number, "",
+            "HTTP/2" if self._opened else "",
         )  # fmt: skip
 
 

@@ -168,7 +168,7 @@ class WebSocket:
         step.record(
             started_at=started_at, ended_at=ended_at, connect_s=ended_at - started_at if connects else 0.0,
             bytes_sent=self._sent - sent, bytes_received=self._received - received, cause=cause,
-            detail=detail,
+            detail=detail, protocol="WebSocket",
         )  # fmt: skip
         if cause:
             self._end()

@@ -8,6 +8,7 @@ from doorbuster.records.metadata import OutcomeTotals, RunMeta
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
 from doorbuster.report.formatting import format_bytes, format_value, started_at
+from doorbuster.report.run_context import protocols_text
 
 CLOSED = "closed: users of a plain Locust file, each of which waits for its answer"
 
@@ -33,6 +34,7 @@ def configuration(run: Run) -> list[LabelledText]:
             if meta.storefront
             else meta.target_url,
         ),
+        ("Protocols", protocols_text(run)),
         ("Started", started_at(meta)),
         (
             "Imported from",

@@ -47,6 +47,7 @@ def render_json(
             **_fields(meta, "target_url", "storefront", "shop_profile", "seed", "workers"),
             **_fields(meta, "started_at_unix_ns", "finished_at_unix_ns", "duration_s"),
             **_fields(meta, "status", "status_reason", "git_commit", "machine"),
+            "protocols": run.connections_by_protocol(),
         },
         "versions": {"doorbuster_report": __version__, **meta.versions},
         "outcome_totals": _fields(totals, "planned", *Outcome, "in_flight_or_missing"),

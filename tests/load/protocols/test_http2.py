@@ -148,6 +148,7 @@ def test_requests_of_a_customer_share_one_connection(start, open_client):
     assert first.connect_s > 0
     assert not first.reused
     assert all(one.reused and not one.connect_s for one in rest)
+    assert [one.protocol for one in client.step.exchanges] == ["HTTP/2", "", "", "", ""]
     assert all(one.cause == "" and one.started_at < one.first_byte_at <= one.ended_at for one in rest)
 
 
@@ -215,6 +216,10 @@ def test_a_server_without_http2_gets_http1(start, open_client):
     assert [client.get("/hello").text for _ in range(3)] == ["hello"] * 3
     assert {words[0] for words in server.seen(3)} == {"HTTP/1.1"}
     assert client.connections_opened == 1, "the connection that was opened to ask is used"
+    first, *rest = client.step.exchanges
+    assert (first.protocol, first.reused) == ("HTTP/1.1 instead of HTTP/2", False)
+    assert first.connect_s > 0
+    assert all(one.reused and not one.protocol for one in rest)
 
 
 def test_the_time_limit_of_the_step_holds(start, open_client):
@@ -276,10 +281,12 @@ def test_a_run_over_http2_has_one_connection_for_each_customer(start, tmp_path):
     assert (tmp_path / "run").exists(), done.stderr
     with Run.open(tmp_path / "run") as run:
         totals, recorded = run.outcome_totals(), run.histogram().n
+        protocols = run.connections_by_protocol()
     assert totals.served == totals.planned > 40, done.stderr[-2000:]
     seen = [words for words in server.seen(recorded) if words[0] == "HTTP/2.0"]
     assert len(seen) == recorded
     assert len({words[4] for words in seen}) == totals.served
+    assert protocols == {"HTTP/2": totals.served}
 
 
 def test_the_scenario_refuses_what_cannot_be_http2():

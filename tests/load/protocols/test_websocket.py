@@ -28,6 +28,7 @@ def test_connect_and_request_are_records_with_their_times(client):
     assert connect.connect_s > 0 == request.connect_s
     assert 0.1 <= request.ended_at - request.started_at < 0.3
     assert connect.bytes_sent > 100
+    assert (connect.protocol, request.protocol) == ("WebSocket", "")
     assert 0 < request.bytes_received < 60
 
 
