@@ -24,6 +24,7 @@ import pytest
 
 from doorbuster.errors import RecordError
 from doorbuster.records.histogram import Histogram
+from doorbuster.records.outcome import PROTOCOL
 from doorbuster.records.reader import Run
 from doorbuster.scenario import load_scenario, plan_schedule
 
@@ -230,9 +231,11 @@ class Seen(SimpleNamespace):
         for _, channel, _, outcome, step, cause, *_, n in rows["customers"]:
             self.left[channel, outcome, step, cause] += n
         self.browse_and_order = {(row[6], row[7]) for row in rows["customers"]}
-        self.counted = Counter()
+        self.counted = Counter()  # without the protocols of connections
+        self.protocols = Counter()
         for _, channel, name, n in rows["counters"]:
-            self.counted[channel, name] += n
+            counted = self.protocols if name.startswith(PROTOCOL) else self.counted
+            counted[channel, name] += n
         self.requests = Counter()
         self.times = {}
         for _, channel, _, step, outcome, cause, n, blob in rows["requests"]:

@@ -32,6 +32,7 @@ def test_answers_that_break_http_but_can_be_read_are_counted_by_what_was_odd(vis
     seen = visit(lambda _: flaky.Reply(headers={"x@a": "1"}), f"{{web: {CHANNEL}}}}}")
     assert seen.left == {("web", "served", "", ""): 1}
     assert seen.counted == {("web", "lenient:odd header names"): 1}
+    assert seen.protocols == {("", "protocol:HTTP/1.1"): 1}
 
 
 def test_after_crossing_steps_count_in_their_channel_and_the_outcome_in_the_first(visit, flaky):
