@@ -18,14 +18,13 @@ from doorbuster.cli.options import (
     DEFAULT_LOCUSTFILE,
     WholeNumber,
     confirm_option,
+    refuse_given,
     seed_option,
     workers_option,
 )
 from doorbuster.output import say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from doorbuster.compare.gating import GateChoice
     from doorbuster.compare.metric_comparison import Tolerance
 
@@ -202,12 +201,12 @@ def command(
     allowed = Tolerance(_share("--tolerance", tolerance), _share("--rate-tolerance", rate_tolerance))
     chosen = GateChoice.parse(gates)
     if scenario is None:
-        _refuse_given(ctx, _ONLY_WITH_RUN, "needs --run SCENARIO")
+        refuse_given(ctx, _ONLY_WITH_RUN, "needs --run SCENARIO")
         code = _recorded(
             runs, chosen, allowed, paired, despite or "", out or DEFAULT_OUT, all_metrics, pdf=pdf
         )
     else:
-        _refuse_given(ctx, ("paired", "despite", "pdf"), "is for recorded runs, without --run")
+        refuse_given(ctx, ("paired", "despite", "pdf"), "is for recorded runs, without --run")
         if runs:
             raise click.UsageError("--run makes its own runs; leave out the run folders")
         given = InterleavedOptions(
@@ -218,15 +217,6 @@ def command(
     mapped = {ExitCode.REGRESSION: regression_exit_code, ExitCode.INCONCLUSIVE: inconclusive_exit_code}
     other = mapped.get(ExitCode(code))
     return code if other is None else other
-
-
-def _refuse_given(ctx: click.Context, names: Sequence[str], why: str) -> None:
-    """Refuse options that would have no effect."""
-    given = [
-        name for name in names if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-    ]
-    if given:
-        raise click.UsageError(f"--{given[0].replace('_', '-')} {why}")
 
 
 def _recorded(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from doorbuster.cli.options import WholeNumber
+from doorbuster.cli.options import Day, WholeNumber
 
 if TYPE_CHECKING:
     from doorbuster.forecast.forecast_peak import ForecastSettings
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from doorbuster.scenario.parsing.value_range import ValueRange
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-_DATE = click.DateTime(["%Y-%m-%d"])
 
 
 def _text(name: str, metavar: str, text: str) -> Callable[[Command], Command]:
@@ -26,7 +25,7 @@ def _text(name: str, metavar: str, text: str) -> Callable[[Command], Command]:
 
 _OPTIONS = (
     click.option(
-        "--peak-date", type=_DATE, metavar="DATE",
+        "--peak-date", type=Day(), metavar="DATE",
         help="Day of the peak, e.g. 2026-11-27. Default: a year after the last one, on Black Friday or "
         "the same weekday.",
     ),
@@ -60,7 +59,7 @@ _OPTIONS = (
         help="Country whose public holidays count, e.g. GB, DE or US.",
     ),
     click.option(
-        "--until", type=_DATE, metavar="DATE",
+        "--until", type=Day(), metavar="DATE",
         help="Use only the days before DATE, to compare a forecast with what happened.",
     ),
     click.option(
@@ -126,10 +125,13 @@ def _campaign(text: str) -> StatedFactor:
 
 def _growth(text: str | None, option: str) -> ValueRange | None:
     """A growth as a factor: 1.05 to 1.15 for 5%..15%."""
+    from doorbuster.errors import UsageError
     from doorbuster.scenario.parsing.value_range import ValueRange, value_range
     from doorbuster.scenario.parsing.values import share
 
     found = _parsed(text, option, value_range(share(low=-0.99, high=100), zero=True))
+    if found is not None and text is not None and "%" not in text and found.high >= 1:
+        raise UsageError(f"{option} {text}: must be in percent; write {text}% or {found.high:.0%}")
     return None if found is None else ValueRange(1 + found.low, 1 + found.high)
 
 

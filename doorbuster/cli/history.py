@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from doorbuster.cli.options import Number, SubcommandGroup, WholeNumber
+from doorbuster.cli.options import Day, Number, SubcommandGroup, WholeNumber
 from doorbuster.cli.progress import each
 from doorbuster.cli.stores import history_option
 from doorbuster.output import say
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from doorbuster.history.timeline import ChangeSettings
     from doorbuster.report import Section
 
-_DATE = click.DateTime(["%Y-%m-%d"])
 _MOST_TIMELINES = 12
 
 
@@ -180,7 +179,7 @@ def show(metrics: tuple[str, ...], file: Path, **selection: Any) -> int:
     "--peak-date",
     "peak",
     default=None,
-    type=_DATE,
+    type=Day(),
     metavar="DATE",
     help="Day of the peak, e.g. 2026-11-27, for the trend of the headroom.",
 )
@@ -248,7 +247,7 @@ def merge(others: tuple[Path, ...], file: Path) -> int:
     help="Keep only the newest N runs of each timeline.",
 )
 @click.option(
-    "--before", default=None, type=_DATE, metavar="DATE", help="Remove runs started before this day."
+    "--before", default=None, type=Day(), metavar="DATE", help="Remove runs started before this day."
 )
 def prune(file: Path, keep: int | None, before: datetime | None) -> int:
     """Remove old runs from the history. Their run files stay.
@@ -386,4 +385,4 @@ def _check_metrics(history: History, metrics: tuple[str, ...]) -> None:
     for name in metrics:
         if name not in known:
             near = get_close_matches(name, known, n=3, cutoff=0.3)
-            raise UsageError(f"the history has no metric {name!r}; near: {', '.join(near) or 'none'}")
+            raise UsageError(f"the history has no metric {name!r}; similar: {', '.join(near) or 'none'}")

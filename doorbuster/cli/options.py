@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -21,6 +22,28 @@ class Number(click.FloatRange):
     """A number within bounds; `name` is what messages call it."""
 
     name = "number"
+
+
+class Day(click.DateTime):
+    """A day; its value is the midnight at which it begins, without a time zone."""
+
+    name = "day"
+
+    def __init__(self) -> None:
+        super().__init__(["%Y-%m-%d"])
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is not a day; write it as 2026-11-27", param, ctx)
+
+
+def refuse_given(ctx: click.Context, names: Iterable[str], why: str) -> None:
+    """Raises: UsageError if one of these parameters is on the command line, where it has no effect."""
+    for param in ctx.command.params:
+        if param.name in names and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{max(param.opts, key=len)} {why}", ctx)
 
 
 class SubcommandGroup(click.Group):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from doorbuster.cli.options import refuse_given
 from doorbuster.cli.subprocess_stream import SubprocessStream
 from doorbuster.output import flat, open_console
 from doorbuster.shop_settings import PROFILE_NAMES
@@ -63,7 +64,9 @@ _LOOKS = {
     metavar="HOST",
     help="Confirm that this non-loopback host may be probed; test orders are placed there.",
 )
+@click.pass_context
 def command(
+    ctx: click.Context,
     url: str,
     scenario: str | None,
     storefront: str,
@@ -85,6 +88,10 @@ def command(
     """
     from doorbuster.cli.run_workflow import find_locustfiles, find_scenario
 
+    if url:
+        refuse_given(ctx, ("profile",), "has no effect on the shop at URL; leave it out")
+    elif scenario is None:
+        refuse_given(ctx, ("confirm_hosts",), "has no effect without URL or --scenario")
     plan = find_scenario(scenario) if scenario is not None else None
     console, summary = open_console(highlight=False, soft_wrap=True), ProbeSummary()
     with SubprocessStream(

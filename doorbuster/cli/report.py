@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from doorbuster.cli.live_page import show_replay
-from doorbuster.cli.options import Number, WholeNumber, run_argument
+from doorbuster.cli.options import Number, WholeNumber, refuse_given, run_argument
 from doorbuster.errors import UsageError
 from doorbuster.output import say
 
@@ -75,17 +74,17 @@ def command(
         if baseline is not None:
             raise UsageError("--replay writes nothing; leave out --baseline")
         return show_replay(run, speed=speed, port=live or 0)
-    for name in ("speed", "live"):
-        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
-            raise UsageError(f"--{name} has no effect without --replay")
+    refuse_given(ctx, ("speed", "live"), "has no effect without --replay")
     from doorbuster.cli.baseline_choice import baseline_runs
     from doorbuster.cli.run_workflow import recorded_run_scenario, write_everything
     from doorbuster.errors import ExitCode
     from doorbuster.records.reader import Run
+    from doorbuster.report.write import check_folder
 
     with Run.open(run) as opened:
         scenario = recorded_run_scenario(opened)
     folder = out or (run if run.is_dir() else run.parent)
+    check_folder(folder)
     before = () if baseline is None else baseline_runs(baseline)
     if baseline is not None and not before:
         raise UsageError(

@@ -15,6 +15,7 @@ from doorbuster.cli.options import (
     confirm_option,
     out_option,
     profile_option,
+    refuse_given,
     seed_option,
     url_option,
     workers_option,
@@ -141,6 +142,8 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     from doorbuster.upload import open_destination
 
     options = RunOptions(**given, locust_options=ctx.meta[LOCUST_OPTIONS])
+    if not options.expect_workers:
+        refuse_given(ctx, ("bind", "bind_port"), "has no effect without --expect-workers N")
     options.check()
     destination = None if options.upload is None else open_destination(options.upload)
     locustfiles = find_locustfiles(options.locustfile or DEFAULT_LOCUSTFILE)

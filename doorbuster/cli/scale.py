@@ -93,7 +93,8 @@ def read_result(text: str) -> tuple[float, Path, SearchResult]:
     folder = Path(after if stated else text)
     search = find_search(folder / "run.sqlite") if (folder / "capacity.json").is_file() else None
     if search is None:
-        raise UsageError(f"{folder} was not created by `doorbuster capacity`")
+        size_rule = "; SIZE must be a number, such as 4" if before and not stated else ""
+        raise UsageError(f"{folder} was not created by `doorbuster capacity`{size_rule}")
     if search.rate_per_s is None or search.at_least:
         raise UsageError(f"{folder}: the search did not reach the limit of the shop: {search.sentence}")
     size = float(stated) if stated else search.size

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
+from doorbuster.cli.options import Day
 from doorbuster.output import say, say_lines
 
-_DATE = click.DateTime(["%Y-%m-%d"])
 folder_argument = click.argument("folder", default=".", type=click.Path(path_type=Path))
 today_option = click.option(
-    "--today", type=_DATE, metavar="DATE", help="Day from which the days left are counted. Default: today."
+    "--today", type=Day(), metavar="DATE", help="Day from which the days left are counted. Default: today."
 )
 
 

@@ -93,6 +93,8 @@ def _settings(given: dict[str, Any]) -> ShopSettings:
             (room if option.of_room else plain)[option.field.name] = value
     if room and "admit_per_s" not in room:
         raise click.UsageError("a waiting room needs an admission rate: add --waiting-room RATE")
+    if "reuse" in plain and "folder" not in plain:
+        raise click.UsageError("--reuse has no effect on a temporary folder: add --folder DIR")
     return ShopSettings(**plain, waiting_room=WaitingRoomSettings(**room) if room else None)
 
 

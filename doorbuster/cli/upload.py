@@ -26,8 +26,8 @@ def command(run: Path, destination: str) -> int:
     from doorbuster.upload import open_destination, upload_run
 
     folder = run.parent if run.name == "run.sqlite" else run
-    if not folder.is_dir():
-        raise UsageError(f"{run} is not a run folder")
+    if not (folder / "run.sqlite").is_file():
+        raise UsageError(f"{run} is not a run folder; name the run first, then the destination")
     place = open_destination(destination)
     count = upload_run(folder, place, say=lambda text: say(text, error=True))
     say(f"uploaded {count} files to {place.shown}")

@@ -225,7 +225,7 @@ class History:
             if row[0].startswith(commit) or commit.startswith(row[0])
         ]
         if len(commits) != 1:
-            which = f"{len(commits)} commits begin" if commits else "no run of a commit begins"
+            which = f"{len(commits)} commits begin" if commits else "no commit of a run begins"
             raise RecordError(f"{self.path}: {which} with {commit!r}; `doorbuster history show` lists them")
         with self._transaction():
             self._db.execute("INSERT OR IGNORE INTO notes VALUES (NULL, ?, ?)", (commits[0], text))

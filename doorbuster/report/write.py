@@ -62,6 +62,19 @@ def write_report(
     return write_files(folder, contents)
 
 
+def check_folder(folder: Path) -> None:
+    """Make the folder of a report, before the work that fills it.
+
+    Raises: RecordError when it cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+
+
 def write_files(folder: Path, contents: Mapping[str, str | bytes]) -> tuple[Path, ...]:
     """Write the files of a report, each in one step, and return their paths.
 
@@ -71,9 +84,11 @@ def write_files(folder: Path, contents: Mapping[str, str | bytes]) -> tuple[Path
         folder.mkdir(parents=True, exist_ok=True)
         return tuple(_put(folder / name, content) for name, content in contents.items())
     except OSError as error:
-        raise RecordError(
-            f"{folder}: cannot write the report: {error.strerror}; name another folder"
-        ) from error
+        raise _not_writable(folder, error) from error
+
+
+def _not_writable(folder: Path, error: OSError) -> RecordError:
+    return RecordError(f"{folder}: cannot write the report: {error.strerror}; name another folder")
 
 
 def _put(path: Path, content: str | bytes) -> Path:

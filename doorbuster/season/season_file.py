@@ -195,7 +195,7 @@ def _text(file: Path) -> str:
         return file.read_bytes()[:_MAX_BYTES].decode("utf-8-sig", "surrogateescape")
     except OSError as error:
         way_out = "start with `doorbuster season init FOLDER`"
-        problem = FileProblem(str(file), 0, 0, "", "cannot be read", error.strerror or "", way_out)
+        problem = FileProblem(str(file), 0, 0, "", f"cannot be read: {error.strerror}", way_out=way_out)
         raise ScenarioError([problem]) from None
 
 

@@ -50,7 +50,7 @@ class StreamProcess:
         if answer is None or "error" in answer:
             self.kill()
             if answer is None:
-                raise RunError("the process for --stream-to ended, or did not start in time")
+                raise RunError("the process that streams ended, or did not start in time")
             raise UsageError(str(answer["error"]))
 
     def finish(self, *, run_has_ended: bool) -> tuple[DeliveryTally, ...]:

@@ -62,7 +62,7 @@ def test_a_note_needs_a_commit_that_exists_once(fill):
         assert history.annotate("def", "text") == "def1"
         with pytest.raises(RecordError, match="2 commits begin with 'abc'"):
             history.annotate("abc", "text")
-        with pytest.raises(RecordError, match="no run of a commit begins with '999'"):
+        with pytest.raises(RecordError, match="no commit of a run begins with '999'"):
             history.annotate("999", "text")
 
 

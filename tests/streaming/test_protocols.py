@@ -192,5 +192,5 @@ def test_json_lines_are_flat_objects_without_secrets(tmp_path):
 
 def test_a_file_that_cannot_be_written_is_refused_before_the_run(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="--stream-to jsonl: cannot write"):
+    with pytest.raises(UsageError, match=r"jsonl=.*: cannot be written: "):
         JsonLines(tmp_path / "file" / "figures.jsonl").open()

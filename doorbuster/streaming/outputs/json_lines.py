@@ -34,7 +34,7 @@ class JsonLines:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("ab", buffering=0)
         except OSError as error:
-            raise UsageError(f"--stream-to jsonl: cannot write {self._path}: {error.strerror}") from error
+            raise UsageError(f"jsonl={self._path}: cannot be written: {error.strerror}") from error
 
     def send(self, update: Update) -> None:
         assert self._file is not None

@@ -47,7 +47,7 @@ class PrometheusEndpoint:
         except OSError as error:
             host, port = self._address
             raise UsageError(
-                f"--stream-to metrics: cannot listen on {host}:{port} ({error.strerror}); choose another port"
+                f"metrics={host}:{port}: cannot listen there: {error.strerror}; choose another port"
             ) from error
         threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
 

@@ -43,7 +43,7 @@ class PrometheusRemoteWrite:
             import cramjam  # noqa: F401
         except ImportError:
             raise UsageError(
-                "--stream-to prometheus needs a package for snappy: pip install 'doorbuster[stream]'"
+                "the receiver prometheus needs a package for snappy: pip install 'doorbuster[stream]'"
             ) from None
 
     def send(self, update: Update) -> None:
