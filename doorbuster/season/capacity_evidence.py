@@ -57,10 +57,17 @@ def read_searches(folders: Iterable[Path]) -> tuple[list[CapacityEvidence], list
             unusable.append(str(error))
             continue
         if evidence is None:
-            unusable.append(f"{file.parent}: the search found no capacity")
+            unusable.append(f"{file.parent}: {_no_capacity(file)}")
         else:
             found.append(evidence)
     return sorted(found, key=lambda one: one.started_at_unix_ns), unusable
+
+
+def _no_capacity(file: Path) -> str:
+    """Why a search has no result."""
+    result = find_search(file.parent / FILE_NAME)
+    said = "" if result is None else result.sentence.strip().rstrip(".")
+    return f"{said[:1].lower()}{said[1:]}" if said else "the search found no capacity"
 
 
 def _search(file: Path) -> CapacityEvidence | None:

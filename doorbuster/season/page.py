@@ -87,16 +87,30 @@ def season_sentence(status: SeasonStatus) -> str:
     ends = f"95 % interval {rate.low95:.3g} to {rate.high95:.3g}"
     demand = f"{rate.median:.3g} customers per second ({ends})"
     if status.held is None:
-        return f"The peak brings {demand}; what the shop can take was not measured yet."
+        return f"The peak brings {demand}; {_why_unknown(status)}."
     capacity, held = status.held.capacity, status.held.headroom
     least = "at least " if capacity.at_least else ""
-    takes = f"The shop takes {least}{capacity.value:.3g} customers per second{_interval(capacity)}"
+    takes = f"the shop takes {least}{capacity.value:.3g} customers per second{_interval(capacity)}"
     text = f"{takes}, the peak brings {demand}"
-    if held.held_probability is not None:
-        text += f": it holds with a probability of {least}{probability_text(held.held_probability)}"
-    if status.answer == "no" and status.contradiction:
-        return f"{text}, but {status.contradiction}."
-    return f"{text}."
+    probability = held.held_probability
+    if status.is_contradicted and probability is not None:
+        reason = f"{status.contradiction[:1].upper()}{status.contradiction[1:]}"
+        alone = (
+            f"By capacity alone it would hold with a probability of {least}{probability_text(probability)}"
+        )
+        return f"{reason}. {alone}: {text}."
+    if probability is not None:
+        text += f": it holds with a probability of {least}{probability_text(probability)}"
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _why_unknown(status: SeasonStatus) -> str:
+    """Why no capacity is known, and what came of the attempts."""
+    if not status.unusable:
+        return "what the shop can take was not measured yet"
+    were = "result was" if len(status.unusable) == 1 else f"{len(status.unusable)} results were"
+    what = "the only" if len(status.unusable) == 1 else "all"
+    return f"what the shop can take is not known, because {what} {were} unusable"
 
 
 def _interval(estimate: PositiveEstimate) -> str:
@@ -124,9 +138,10 @@ def _will_it_hold(status: SeasonStatus) -> Fact:
     if held.held_probability is None:
         return Fact("Will it hold?", "–", f"capacity is {headroom}; its interval is unknown")
     least = "≥ " if held.at_least else ""
-    return Fact(
-        "Will it hold?", f"{least}{probability_text(held.held_probability)}", f"capacity is {headroom}"
-    )
+    probability = f"{least}{probability_text(held.held_probability)}"
+    if status.is_contradicted:
+        return Fact("Will it hold?", "no", f"by capacity alone {probability}; it is {headroom}")
+    return Fact("Will it hold?", probability, f"capacity is {headroom}")
 
 
 def _how_sure(status: SeasonStatus) -> Fact:
@@ -169,9 +184,14 @@ def _worth(status: SeasonStatus, orders: float) -> str:
 
 
 def next_steps(status: SeasonStatus) -> tuple[str, ...]:
-    """What to do next: the quick wins with orders at stake, then the first uncovered risks."""
+    """What to do next: repair what made results unusable if there are no others, then the quick wins with
+    orders at stake, then the first uncovered risks.
+    """
     wins = [win for win in status.wins if win.is_integrity or (win.orders and (win.orders.value or 0) >= 0.5)]
-    steps = [f"{_first_sentence(win.finding)} {win.advice}{_at_stake(win.orders)}" for win in wins]
+    steps = []
+    if status.unusable and not status.explained and not status.searches:
+        steps.append(f"No result can be used yet. Repair this first: {status.unusable[-1]}.")
+    steps += [f"{_first_sentence(win.finding)} {win.advice}{_at_stake(win.orders)}" for win in wins]
     steps += [f"{risk.risk} Next: {risk.next_step}." for risk in status.risks]
     return tuple(steps[:_STEPS])
 
@@ -179,7 +199,10 @@ def next_steps(status: SeasonStatus) -> tuple[str, ...]:
 def _at_stake(orders: Metric | None) -> str:
     if orders is None or orders.value is None:
         return ""
-    return f" At stake: about {format_count(round(orders.value))} orders on the peak day."
+    interval = ""
+    if orders.low is not None and orders.high is not None:
+        interval = f" (95 % interval {format_count(round(orders.low))} to {format_count(round(orders.high))})"
+    return f" At stake: about {format_count(round(orders.value))} orders on the peak day{interval}."
 
 
 def _first_sentence(text: str) -> str:

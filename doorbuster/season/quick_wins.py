@@ -15,6 +15,7 @@ from doorbuster.report.section import CauseEvidence, Metric, Section
 from doorbuster.season.capacity_evidence import CapacityEvidence
 from doorbuster.season.reserve import Reserve
 from doorbuster.season.run_evidence import RunEvidence
+from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.units import format_count, format_ratio
 
 _RETRIES = 1.1  # attempts for one request, from which retries are a load of their own
@@ -23,15 +24,23 @@ _CACHE_HEALTHY, _CACHE_BARELY = 0.8, 0.3
 _ABANDONED_SHARE = 0.1
 _QUICK_REFUSALS = 0.2
 _INTEGRITY = {
-    "oversold_units": ("units were sold beyond the stock", "Reserve stock in the transaction of the order."),
+    "oversold_units": (
+        "unit was", "units were", "sold beyond the stock", "Reserve stock in the transaction of the order."
+    ),
     "orders_missing": (
-        "acknowledged orders are not in the ledger", "Acknowledge an order only after it is stored."
+        "acknowledged order is", "acknowledged orders are", "not in the ledger",
+        "Acknowledge an order only after it is stored."
     ),
-    "orders_duplicated": ("orders were booked twice", "Honour the idempotency key of a repeated order."),
+    "orders_duplicated": (
+        "order was", "orders were", "booked twice", "Honour the idempotency key of a repeated order."
+    ),
     "orders_unacknowledged": (
-        "orders were booked without an acknowledgement", "Answer a repeated order with its first result."
+        "order was", "orders were", "booked without an acknowledgement",
+        "Answer a repeated order with its first result."
     ),
-    "orders_wrong_total": ("orders have another total than shown", "Take the total from one calculation."),
+    "orders_wrong_total": (
+        "order has", "orders have", "another total than shown", "Take the total from one calculation."
+    ),
 }  # fmt: skip
 
 
@@ -85,7 +94,10 @@ def _evidence(run: RunEvidence, section: str) -> str:
 
 
 def _scaled(run: RunEvidence, metric: Metric | None, day: float | None) -> Metric | None:
-    """A count of the run's orders as orders of the peak day."""
+    """A count of the run's orders as orders of the peak day.
+
+    A count without an interval gets that of its share of the run's orders (Clopper and Pearson, 1934).
+    """
     if (
         metric is None
         or metric.value is None
@@ -95,7 +107,12 @@ def _scaled(run: RunEvidence, metric: Metric | None, day: float | None) -> Metri
     ):
         return None
     factor = day / run.customers.expected.value
-    low, high = (None if end is None else end * factor for end in (metric.low, metric.high))
+    ends = metric.low, metric.high
+    if ends[0] == ends[1]:  # unknown, or a plain count: exact for the run, a sample of the peak day
+        n = max(round(run.customers.expected.value), round(metric.value))
+        share = clopper_pearson(round(metric.value), n)
+        ends = share.low * n, share.high * n
+    low, high = (None if end is None else end * factor for end in ends)
     return Metric(metric.value * factor, "count", low, high, metric.n)
 
 
@@ -109,7 +126,9 @@ def _lost_customers(run: RunEvidence, day: float | None) -> Iterator[QuickWin]:
     causes: list[CauseEvidence] = [cause for section in run.sections for cause in section.causes]
     slow = [cause for cause in causes if cause.explains == "slow"] or causes
     best = max(slow, key=lambda cause: cause.share or 0.0, default=None)
-    lost = f"{format_count(round(missed.value or 0.0))} of {format_count(missed.n or 0)} orders were missed"
+    count = round(missed.value or 0.0)
+    were = "was" if count == 1 else "were"
+    lost = f"{format_count(count)} of {format_count(missed.n or 0)} orders {were} missed"
     if best is not None:
         text = f"{lost}, because {best.because.rstrip('.')}. {best.evidence}"
         yield QuickWin("bottleneck", text, best.advice, effect, _evidence(run, "customers"))
@@ -120,10 +139,10 @@ def _lost_customers(run: RunEvidence, day: float | None) -> Iterator[QuickWin]:
 
 def _integrity(run: RunEvidence, day: float | None) -> Iterator[QuickWin]:
     orders = _section(run, "orders")
-    for name, (words, advice) in _INTEGRITY.items():
+    for name, (one, several, what, advice) in _INTEGRITY.items():
         metric = None if orders is None else orders.metrics.get(name)
         if metric is not None and metric.value:
-            finding = f"{format_count(metric.value)} {words}."
+            finding = f"{format_count(metric.value)} {one if metric.value == 1 else several} {what}."
             yield QuickWin(
                 name, finding, advice, _scaled(run, metric, day), _evidence(run, "orders"), is_integrity=True
             )

@@ -9,6 +9,7 @@ from datetime import date
 from doorbuster.forecast.forecast_result import ForecastResult
 from doorbuster.scenario import CHANNELS
 from doorbuster.season.capacity_evidence import CapacityEvidence
+from doorbuster.season.commands import SeasonCommands
 from doorbuster.season.run_evidence import RunEvidence
 from doorbuster.season.what_if import WhatIf
 
@@ -36,6 +37,7 @@ class CoverageFacts:
     forecast: ForecastResult | None
     what_ifs: Sequence[WhatIf]
     today: date
+    commands: SeasonCommands
 
 
 def uncovered_risks(facts: CoverageFacts) -> list[UncoveredRisk]:
@@ -67,7 +69,7 @@ def _demand(facts: CoverageFacts) -> Iterator[UncoveredRisk]:
     if tested < wanted:
         yield UncoveredRisk(
             f"No run and no capacity reached 150 % of the forecast, {wanted:.3g} customers per second.",
-            "doorbuster capacity",
+            facts.commands.capacity(),
         )
 
 
@@ -88,12 +90,12 @@ def _scenarios(facts: CoverageFacts) -> Iterator[UncoveredRisk]:
     known = {run.meta.scenario_name for run in facts.runs}
     for name in facts.scenarios:
         if name not in known:
-            yield UncoveredRisk(f"Scenario {name} has no usable run.", f"doorbuster run {name}.yaml")
+            yield UncoveredRisk(f"Scenario {name} has no usable run.", facts.commands.run(name))
 
 
 def _capacity(facts: CoverageFacts) -> Iterator[UncoveredRisk]:
     if not facts.searches:
-        yield UncoveredRisk("The capacity of the shop is unknown.", "doorbuster capacity")
+        yield UncoveredRisk("The capacity of the shop is unknown.", facts.commands.capacity())
 
 
 def _channels(facts: CoverageFacts) -> Iterator[UncoveredRisk]:
@@ -121,7 +123,8 @@ def _recovery(facts: CoverageFacts) -> Iterator[UncoveredRisk]:
     by_run = any(run.value("phases.recovered") is not None for run in facts.runs)
     if not by_search and not by_run:
         yield UncoveredRisk(
-            "Recovery from an overload was not tested.", "doorbuster capacity, with a budget for the overload"
+            "Recovery from an overload was not tested.",
+            f"{facts.commands.capacity()}, with a larger --budget",
         )
 
 

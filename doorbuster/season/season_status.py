@@ -16,6 +16,7 @@ from typing import Literal
 from doorbuster.forecast.forecast_result import ForecastResult, read_forecast
 from doorbuster.output.tracking import Track, untracked
 from doorbuster.season.capacity_evidence import CapacityEvidence, merged, read_searches, searches_of_history
+from doorbuster.season.commands import SeasonCommands
 from doorbuster.season.indicators import (
     IndicatorDay,
     IndicatorWeek,
@@ -73,17 +74,19 @@ class SeasonStatus:
     @property
     def answer(self) -> Answer:
         """Will it hold?"""
-        by_capacity = self._by_capacity()
-        if by_capacity in ("yes", "probably") and self.contradiction:
-            return "no"
-        return by_capacity
+        return "no" if self.is_contradicted else self._by_capacity()
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether a run turns the answer that the capacity gives into a no."""
+        return self._by_capacity() in ("yes", "probably") and bool(self.contradiction)
 
     @property
     def contradiction(self) -> str:
         """What a run showed that no capacity makes good; "" if nothing."""
         wrong = next((win for win in self.wins if win.is_integrity), None)
         if wrong is not None:
-            return f"in {wrong.evidence.partition(':')[0]}, {wrong.finding.rstrip('.')}"
+            return f"in run {wrong.evidence.partition(':')[0]}, {wrong.finding.rstrip('.')}"
         expected = _stems(self.season)[:1]
         failed = [
             run
@@ -107,7 +110,7 @@ def season_status(
     Args: scripts: of the sections that explain runs; track: shows the progress.
     Raises: RecordError when the forecast or the history cannot be read; single damaged runs are listed.
     """
-    season = folder.season
+    season, commands = folder.season, SeasonCommands(folder)
     forecast = None if season.forecast is None else read_forecast(folder.path(season.forecast))
     runs, unusable = read_runs(run_folders(map(folder.path, season.runs)), season.limits)
     searches, more = read_searches(map(folder.path, season.capacity))
@@ -126,11 +129,17 @@ def season_status(
         for name, path in season.what_if
         if path is not None
     }
-    questions = what_ifs(forecast, search, searches, runs, stated)
+    questions = what_ifs(forecast, search, searches, runs, stated, commands)
     usable = [run for run in runs if not run.unusable]
     by_run = {run.folder: run for run in explained}
     facts = CoverageFacts(
-        _stems(season), [by_run.get(run.folder, run) for run in usable], searches, forecast, questions, today
+        _stems(season),
+        [by_run.get(run.folder, run) for run in usable],
+        searches,
+        forecast,
+        questions,
+        today,
+        commands,
     )
     stopped = [f"{run.folder}: {run.unusable}" for run in runs if run.unusable]
     return SeasonStatus(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from doorbuster.capacity.headroom import Headroom
 from doorbuster.forecast.forecast_result import ForecastResult
 from doorbuster.season.capacity_evidence import CapacityEvidence
+from doorbuster.season.commands import SeasonCommands
 from doorbuster.season.reserve import reserve
 from doorbuster.season.run_evidence import RunEvidence
 from doorbuster.units import format_count, format_ratio
@@ -41,7 +42,7 @@ class WhatIfFolder:
 
 def what_ifs(
     forecast: ForecastResult | None, search: CapacityEvidence | None, searches: Sequence[CapacityEvidence],
-    runs: Sequence[RunEvidence], stated: dict[str, WhatIfFolder],
+    runs: Sequence[RunEvidence], stated: dict[str, WhatIfFolder], commands: SeasonCommands,
 ) -> tuple[WhatIf, ...]:  # fmt: skip
     """The questions.
 
@@ -52,29 +53,33 @@ def what_ifs(
     without = [run for run in usable if _WITHOUT_RETRIES in run.meta.scenario_text]
     with_room = [run for run in usable if run.customers and run.customers.has_waiting_room]
     return (
-        _more_demand(forecast, search),
-        _worse_year(forecast, search),
+        _more_demand(forecast, search, commands),
+        _worse_year(forecast, search, commands),
         _answer("One server less", forecast, stated.get("one_server_less"), smaller, [],
-                "doorbuster capacity, with one server less"),
+                f"{commands.capacity()}, with one server less"),
         _answer("Retries off", forecast, stated.get("retries_off"), [], without,
-                "doorbuster run --no-retries"),
+                commands.run(more=" --no-retries")),
         _answer("Waiting room on", forecast, stated.get("waiting_room_on"), [], with_room,
-                "doorbuster run, with target.shop.waiting_room or your own"),
+                f"{commands.run()}, with target.shop.waiting_room or your own"),
     )  # fmt: skip
 
 
-def _more_demand(forecast: ForecastResult | None, search: CapacityEvidence | None) -> WhatIf:
+def _more_demand(
+    forecast: ForecastResult | None, search: CapacityEvidence | None, commands: SeasonCommands
+) -> WhatIf:
     question = f"Demand {MORE_DEMAND - 1:+.0%}".replace("%", " %")
     if forecast is None or search is None:
-        return WhatIf(question, NOT_TESTED, None, "test it with: doorbuster capacity")
+        return WhatIf(question, NOT_TESTED, None, f"test it with: {commands.capacity()}")
     found = reserve(forecast, search.capacity, factor=MORE_DEMAND)
     return WhatIf(question, _held_text(found.headroom), found.headroom.held_probability, search.folder)
 
 
-def _worse_year(forecast: ForecastResult | None, search: CapacityEvidence | None) -> WhatIf:
+def _worse_year(
+    forecast: ForecastResult | None, search: CapacityEvidence | None, commands: SeasonCommands
+) -> WhatIf:
     question = "Demand that 1 year in 10 exceeds"
     if forecast is None or search is None:
-        return WhatIf(question, NOT_TESTED, None, "test it with: doorbuster capacity")
+        return WhatIf(question, NOT_TESTED, None, f"test it with: {commands.capacity()}")
     found = reserve(forecast, search.capacity)
     lost = format_count(round(found.lost_orders_worse))
     ratio = search.capacity.value / found.worse_per_s

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from simulated_log import FIREFOX, combined_lines, simulate
 
-from doorbuster.access_logs import LogMap, LogOptions, model_demand
-from doorbuster.access_logs.demand_model import views_by_kind
+from doorbuster.access_logs import LogMap, LogOptions
+from doorbuster.access_logs.demand_model import step_of
 from doorbuster.access_logs.log_pieces import LogPiece, plain_blocks
 from doorbuster.access_logs.overlaps import Overlap, find_overlaps, without_repeats
 from doorbuster.access_logs.page_events import EVENT
+from doorbuster.access_logs.reading import read_logs
+from doorbuster.access_logs.sessions import find_visits
 
 CHAIN = {
     "enter": {"home": 0.6, "product": 0.4}, "home": {"product": 0.5, "leave": 0.5},
@@ -28,23 +30,33 @@ def lines():
     return combined_lines(pages, ADDRESSES).splitlines(keepends=True)
 
 
-def model(tmp_path, **files):
-    """The demand of files by name, each of its lines."""
+class Found:
+    """What was read of some files, and the visits in it."""
+
+    def __init__(self, log):
+        self.notes, self.counts = log.notes, log.counts
+        steps = [step_of(page.kind.kind) for page in log.table.pages]
+        self.behaviour = find_visits(log.store, log.overlaps, log.table, steps, gap_s=1800)
+
+
+def found_in(tmp_path, **files):
+    """What files show, by name, each given by its lines."""
     paths = []
     for name, content in files.items():
         paths.append(tmp_path / name)
         paths[-1].write_bytes(content if isinstance(content, bytes) else "".join(content).encode())
-    return model_demand(paths, LogOptions(LogMap()), gap_s=1800, window_s=3600)
+    return Found(read_logs(paths, LogOptions(LogMap())))
 
 
 def figures(found):
-    return dict(views_by_kind(found)), len(found.behaviour.visits), int(found.behaviour.visits.orders.sum())
+    behaviour = found.behaviour
+    return behaviour.kinds, behaviour.transitions.tolist(), len(behaviour.visits), behaviour.pages
 
 
 def test_parts_that_overlap_count_their_common_lines_once(lines, tmp_path):
-    expected = figures(model(tmp_path, whole=lines))
+    expected = figures(found_in(tmp_path, whole=lines))
     half = len(lines) // 2
-    found = model(
+    found = found_in(
         tmp_path,
         newer=lines[half - 60 :],
         older=lines[: half + 60],
@@ -57,8 +69,8 @@ def test_parts_that_overlap_count_their_common_lines_once(lines, tmp_path):
 
 
 def test_servers_that_write_side_by_side_do_not_overlap(lines, tmp_path):
-    expected = figures(model(tmp_path, whole=lines))
-    found = model(tmp_path, second=lines[1::2], first=lines[::2])
+    expected = figures(found_in(tmp_path, whole=lines))
+    found = found_in(tmp_path, second=lines[1::2], first=lines[::2])
     assert figures(found) == expected
     assert not found.notes
 
@@ -119,7 +131,7 @@ FRONTS = {
 @pytest.mark.parametrize("front", FRONTS.values(), ids=FRONTS)
 def test_the_visitor_is_found_among_the_addresses_before_the_time(front, lines, tmp_path):
     changed = [f"{front(line.split(' ', 1)[0])} {line.split(' ', 1)[1]}" for line in lines]
-    assert figures(model(tmp_path, changed=changed)) == figures(model(tmp_path, plain=lines))
+    assert figures(found_in(tmp_path, changed=changed)) == figures(found_in(tmp_path, plain=lines))
 
 
 CHANGES = {
@@ -135,15 +147,15 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_lines_may_be_written_in_many_ways(change, lines, tmp_path):
     changed = [change(place, line) for place, line in enumerate(lines)]
-    assert figures(model(tmp_path, changed=changed)) == figures(model(tmp_path, plain=lines))
+    assert figures(found_in(tmp_path, changed=changed)) == figures(found_in(tmp_path, plain=lines))
 
 
 @pytest.mark.parametrize(
     "end", [b"10.0.0.1 - - [14/Nov/2023:22:", b"\0" * 5000], ids=["half a line", "zeros"]
 )
 def test_a_file_that_is_still_written_is_read_up_to_its_last_whole_line(end, lines, tmp_path):
-    found = model(tmp_path, growing="".join(lines).encode() + end)
-    assert figures(found) == figures(model(tmp_path, plain=lines))
+    found = found_in(tmp_path, growing="".join(lines).encode() + end)
+    assert figures(found) == figures(found_in(tmp_path, plain=lines))
     assert found.counts.bad == 1
 
 

@@ -89,7 +89,11 @@ def test_a_failed_run_of_the_expected_peak_overrules_the_capacity(season, status
     (season / "season.yaml").write_text(text.replace("forecast/peak-median.yaml,", "ms-christmas-2004.yaml,"))
     found = status()
     assert found.answer == "no"
-    assert "the run of the expected peak failed (sample)" in season_page(found).sentence
+    page = season_page(found)
+    assert page.sentence.startswith(
+        "The run of the expected peak failed (sample). By capacity alone it would"
+    )
+    assert (page.facts[0].value, page.facts[0].detail[:17]) == ("no", "by capacity alone")
 
 
 def test_evidence_of_different_shops_is_named(season, status, add_search, add_sample):
@@ -281,3 +285,17 @@ def test_the_first_sheet_of_the_pdf_answers_the_board(season, status, add_search
         assert label in text
     assert page.steps[0].split()[0] in text
     assert len(document) <= 6
+
+
+def test_a_search_without_a_result_says_so_and_the_next_commands_can_be_copied(season, status, add_search):
+    add_search("first", None, None, None, sentence="Capacity is unknown: no load step was long enough.")
+    page = season_page(status())
+    assert page.sentence.endswith(
+        "what the shop can take is not known, because the only result was unusable."
+    )
+    first, second, third = page.steps
+    assert first.startswith("No result can be used yet. Repair this first: ")
+    assert first.endswith("/capacity/first: capacity is unknown: no load step was long enough.")
+    scenario = season / "forecast" / "peak-median.yaml"
+    assert second.endswith(f"Next: doorbuster capacity {scenario} --out {season / 'capacity'}/NAME.")
+    assert third.endswith(f"Next: doorbuster run {scenario} --out {season / 'runs'}/NAME.")
