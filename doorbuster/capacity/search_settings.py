@@ -42,15 +42,15 @@ def search_settings(
     """
     expected = estimate(plan)
     requests = expected.peak_requests_per_s / max(expected.peak_customers_per_s, 1e-9)
-    top = _positive("--max-rate", max_rate, _customers_per_s) or plan.safety.max_rate_per_s / requests
-    first = _positive("--start-rate", start_rate, _customers_per_s)
+    top = positive_option("--max-rate", max_rate, _customers_per_s) or plan.safety.max_rate_per_s / requests
+    first = positive_option("--start-rate", start_rate, _customers_per_s)
     first = first or min(START_OF_DEMAND * plan.peak_per_s, top)
     if first > top:
         raise UsageError(
             f"--start-rate: must not exceed the maximum rate, {top:.4g} customers/s (got {first:.4g})"
         )
-    budget_s = _positive("--budget", budget, parse_duration_s)
-    warmup_s = _positive("--warmup", warmup, parse_duration_s)
+    budget_s = positive_option("--budget", budget, parse_duration_s)
+    warmup_s = positive_option("--warmup", warmup, parse_duration_s)
     if warmup_s is None:
         visits_s = [one.visit_s for one in expected.channel_journeys if plan.channels[one.channel].is_open]
         warmup_s = min(max(max(visits_s, default=0.0), MIN_WARMUP_S), MAX_WARMUP_S)
@@ -126,7 +126,8 @@ def _allowed_per_customer(threshold: Threshold, requests: float) -> float:
     return counted * (1 - threshold.bound if threshold.operator in (">", ">=") else threshold.bound)
 
 
-def _positive(option: str, text: str | None, parse: Callable[[str], float]) -> float | None:
+def positive_option(option: str, text: str | None, parse: Callable[[str], float]) -> float | None:
+    """The value of an option above 0; None if it is not given. Raises: UsageError."""
     if text is None:
         return None
     try:

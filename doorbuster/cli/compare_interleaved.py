@@ -68,7 +68,9 @@ class InterleavedOptions:
     @property
     def budget_s(self) -> float:
         """The budget in s; infinite without one."""
-        return float("inf") if self.budget is None else _duration("--budget", self.budget)
+        from doorbuster.capacity.search_settings import positive_option
+
+        return positive_option("--budget", self.budget, parse_duration_s) or float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,9 +239,11 @@ class _Rehearsals:
     """Rehearsals of the scenario on the command line; `base` is that scenario."""
 
     def __init__(self, given: InterleavedOptions) -> None:
+        from doorbuster.capacity.search_settings import positive_option
+
         self._given = given
         self._locustfiles = find_locustfiles(given.locustfile or DEFAULT_LOCUSTFILE)
-        self._constant_for_s = None if given.rehearsal is None else _duration("--rehearsal", given.rehearsal)
+        self._constant_for_s = positive_option("--rehearsal", given.rehearsal, parse_duration_s)
         self.base = self._plan(None, None)
 
     @property
@@ -323,13 +327,3 @@ class _Rehearsals:
         level = RateLevel(plan.peak_per_s, self._constant_for_s)
         text = load_step_text(plan, [level], url=url, seed=plan.seed)
         return read_scenario(text, file=plan.name).with_source(plan.source_path, text)
-
-
-def _duration(option: str, text: str) -> float:
-    try:
-        seconds = parse_duration_s(text)
-    except ValueError as error:
-        raise UsageError(f"{option} {text}: {error}") from error
-    if seconds <= 0:
-        raise UsageError(f"{option} {text}: must be above 0")
-    return seconds

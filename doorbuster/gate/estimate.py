@@ -26,7 +26,7 @@ from doorbuster.gate.threshold_result import (
 from doorbuster.records.browser import CLS_STEPS
 from doorbuster.records.histogram import bin_index
 from doorbuster.scenario.thresholds.language import Threshold
-from doorbuster.scenario.thresholds.metrics import METRICS
+from doorbuster.scenario.thresholds.metrics import METRICS, OBSERVED
 from doorbuster.stats.censored import CensoredEstimate, censored_mean, censored_quantile, survival_curve
 from doorbuster.stats.latency_quantiles import latency_quantiles
 from doorbuster.stats.proportion import ProportionEstimate, clopper_pearson, timed_proportion
@@ -263,7 +263,8 @@ def _of_value(threshold: Threshold, counts: SectionValue) -> MetricEstimate:
     interval = _interval(found, lambda value: _shown(threshold, value))
     basis = f" ({counts.basis})" if counts.basis else f" (95 % interval {interval})" if interval else ""
     more = " or more" if counts.at_least else ""
-    return replace(found, phrase=f"{threshold.metric} was {_shown(threshold, counts.value)}{more}{basis}")
+    name = threshold.metric.removeprefix(OBSERVED)
+    return replace(found, phrase=f"{name} was {_shown(threshold, counts.value)}{more}{basis}")
 
 
 def _shown(threshold: Threshold, value: float) -> str:

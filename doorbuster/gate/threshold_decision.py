@@ -16,6 +16,7 @@ from __future__ import annotations
 from doorbuster.gate.estimate import MetricEstimate, estimate, round_to_bucket
 from doorbuster.gate.threshold_result import MetricData, NoData, ThresholdResult, ThresholdStatus
 from doorbuster.scenario.thresholds.language import Threshold, Unit
+from doorbuster.scenario.thresholds.metrics import OBSERVED
 from doorbuster.units import format_count, format_duration, format_ratio
 
 _REQUIRED = {
@@ -65,7 +66,7 @@ def relative_requirement(threshold: Threshold) -> str:
 
 def without_value(threshold: Threshold, reason: str, required: str) -> ThresholdResult:
     """The result of a threshold that cannot be evaluated: inconclusive, with the reason."""
-    sentence = f"{_at_the_start(_where(threshold) + reason)}. Required: {required}."
+    sentence = f"{_beginning(threshold, reason)}. Required: {required}."
     return ThresholdResult(
         threshold, "inconclusive", None, None, None, 0, threshold.unit, None,
         at_least=False, certain=False, sentence=sentence,
@@ -165,7 +166,7 @@ def threshold_margin(threshold: Threshold, value: float) -> float:
 def _sentence(
     threshold: Threshold, found: MetricEstimate, status: ThresholdStatus, remark: str, margin: float
 ) -> str:
-    start = _at_the_start(f"{_where(threshold)}{found.phrase}")
+    start = _beginning(threshold, found.phrase)
     required = f"Required: {_REQUIRED[threshold.operator]} {format_bound(threshold, threshold.bound)}"
     if status in ("fail", "warn") and margin < 0:
         required += f"; missed by {format_margin(threshold, margin)[1:]}"
@@ -179,6 +180,12 @@ def _where(threshold: Threshold) -> str:
         for tag in threshold.tags
     )
     return f"{chosen}: " if chosen else ""
+
+
+def _beginning(threshold: Threshold, phrase: str) -> str:
+    """The start of a sentence: where, and what. A name of a metric at its start stays as it is written."""
+    where, name = _where(threshold), threshold.metric.removeprefix(OBSERVED)
+    return phrase if not where and phrase.startswith(f"{name} ") else _at_the_start(where + phrase)
 
 
 def _at_the_start(text: str) -> str:

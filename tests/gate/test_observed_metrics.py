@@ -70,7 +70,7 @@ def test_a_percentage_is_a_share_of_the_limit():
 
     assert (number.observed, number.status) == (0.6, "pass")
     assert (other.observed, other.status) == (60 / 64, "fail")
-    assert number.sentence.startswith("Observed.connections was 60.0 % (highest of 60 readings by source db)")
+    assert number.sentence.startswith("connections was 60.0 % (highest of 60 readings by source db)")
 
 
 def test_a_percentage_without_a_limit_needs_a_share():
@@ -156,7 +156,7 @@ def test_an_observed_value_ends_the_run():
     early, _ = aborts_at(condition, [95, *[1] * 40], more=", limits: {connections: 100}")
 
     assert second == 80
-    assert reason.startswith("threshold observed.connections: max<90%: Observed.connections was 90.0 %")
+    assert reason.startswith("threshold observed.connections: max<90%: connections was 90.0 %")
     assert early == 19  # the first evaluation; the maximum stays
 
 

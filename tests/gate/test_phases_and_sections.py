@@ -124,7 +124,7 @@ def test_the_sentence_on_a_metric_of_a_section_has_its_interval(open_peak):
     given = section(value=0.95, low=0.92, high=0.97, unit="ratio", n=50)
     found = judged(open_peak(), "my_question.it", "value>=90%", [given])
     assert found.certain
-    assert found.sentence.startswith("My_question.it was 95.0 % (95 % interval 92.0 % to 97.0 %).")
+    assert found.sentence.startswith("my_question.it was 95.0 % (95 % interval 92.0 % to 97.0 %).")
 
 
 def test_a_metric_that_no_section_has_is_inconclusive(open_peak):
