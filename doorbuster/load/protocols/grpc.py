@@ -130,6 +130,9 @@ def _message_of(stream: Http2Stream) -> bytes:
     fields = {**dict(stream.fields), **dict(stream.trailers)}
     if stream.status != 200:
         raise RequestFailed(cause_of_status(stream.status) or "bad_response", f"status {stream.status}")
+    kind = fields.get("content-type", "no stated type")
+    if not kind.startswith("application/grpc"):
+        raise RequestFailed("bad_response", f"the answer is {kind}, not gRPC")
     code = fields.get("grpc-status", "")
     if code != "0":
         known = code.isdigit() and int(code) < len(STATUS_NAMES)

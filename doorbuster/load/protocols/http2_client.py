@@ -193,6 +193,7 @@ class _Http2Call:
                 )  # fmt: skip
             except RequestFailed as failure:
                 if failure.cause == NEEDS_HTTP1:
+                    connection.retire()
                     client.go_without_http2(self._target, "wants HTTP/1.1")
                     return False
                 is_closed = failure.cause in _CLOSED and not stream.first_byte_at

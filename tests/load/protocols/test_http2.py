@@ -57,8 +57,8 @@ class NginxServer:
         (folder / "pages").mkdir()
         (folder / "pages" / "large.bin").write_bytes(os.urandom(3_000_000))
         subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem",
-             "-out", "cert.pem", "-days", "1", "-subj", "/CN=127.0.0.1",
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+             "-keyout", "key.pem", "-out", "cert.pem", "-days", "1", "-subj", "/CN=127.0.0.1",
              "-addext", "subjectAltName=IP:127.0.0.1"],
             cwd=folder, check=True, capture_output=True,
         )  # fmt: skip
