@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from doorbuster.observe.plan import ObservationPlan
+from doorbuster.output.logs import remove_if_empty
 
 COMMAND = (sys.executable, "-m", "doorbuster.observe")
 STOP_LIMIT_S = 4.0
@@ -33,6 +34,7 @@ class ObserverProcess:
     """A running observation. Reading takes what is there; a full pipe delays the observation, not the run."""
 
     def __init__(self, plan: ObservationPlan, log: Path) -> None:
+        self._log = log
         self._pipe, writing = os.pipe()
         os.set_blocking(self._pipe, False)
         try:
@@ -76,6 +78,7 @@ class ObserverProcess:
             self._take(found)
         self._process.wait()
         os.close(self._pipe)
+        remove_if_empty(self._log)
         return found
 
     def _take(self, found: Observed) -> None:

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Self
 
 from doorbuster.errors import TargetError
+from doorbuster.output.logs import remove_if_empty
 from doorbuster.shop_settings import ShopSettings
 
 COMMAND = (sys.executable, "-m", "doorbuster.shop")
@@ -32,6 +33,7 @@ class ShopProcess:
     merchants: Mapping[str, str]
     metrics_url: str
     process: subprocess.Popen[bytes]
+    log: Path
 
     def stop(self) -> None:
         """End the shop and wait for it: it closes when its input ends."""
@@ -42,6 +44,7 @@ class ShopProcess:
                 self.process.wait(timeout=STOP_LIMIT_S)
             except subprocess.TimeoutExpired:
                 self.process.kill()
+        remove_if_empty(self.log)
 
     def __enter__(self) -> Self:
         return self
@@ -81,4 +84,4 @@ def start_shop(settings: ShopSettings, log: Path) -> ShopProcess:
         last = log.read_text(errors="replace").strip().splitlines()[-1:] or [silent]
         raise TargetError(f"the embedded shop did not start: {last[0]}; its log is {log}")
     announced = json.loads(line)
-    return ShopProcess(announced["url"], announced["merchants"], announced["metrics"], process)
+    return ShopProcess(announced["url"], announced["merchants"], announced["metrics"], process, log)

@@ -93,6 +93,7 @@ def test_the_smoke_peak_passes_and_says_so(smoke):
     assert {"run.sqlite", "index.html", "summary.md", "junit.xml", "summary.json"} <= {
         path.name for path in folder.iterdir()
     }
+    assert [path.name for path in folder.iterdir() if path.stat().st_size == 0] == []
 
 
 def test_the_embedded_shop_is_observed_by_itself(smoke):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 from doorbuster.output.printable import clean
 from doorbuster.output.secret_masking import masked
@@ -21,6 +23,13 @@ class CleanFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return self._transform(self._formatter.format(record)).replace("\n", _CONTINUED)
+
+
+def remove_if_empty(log: Path) -> None:
+    """Remove the log of a process that has ended without a word."""
+    with suppress(OSError):
+        if log.stat().st_size == 0:
+            log.unlink()
 
 
 def log_text(text: str) -> str:

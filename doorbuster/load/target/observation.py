@@ -54,12 +54,14 @@ class TargetObserver:
             self._sources.append(SourcePlan(SHOP_SOURCE, "scrape", 1.0, (), settings))
             self._resources += _rules(SHOP_RESOURCES)
         self._process: ObserverProcess | None = None
+        self._log = Path(LOG_NAME)
 
     def start(self, started_at: float, folder: Path) -> None:
         """Begin to observe. started_at: the run's zero on `perf_counter`."""
         if self._sources:
             plan = ObservationPlan(started_at, tuple(self._sources), tuple(self._resources))
-            self._process = ObserverProcess(plan, folder / LOG_NAME)
+            self._log = folder / LOG_NAME
+            self._process = ObserverProcess(plan, self._log)
 
     def read(self, now_s: float) -> tuple[list[ObservedValue], list[Event]]:
         """What was observed since the last call; never waits."""
@@ -70,7 +72,8 @@ class TargetObserver:
         if self._process.has_ended:
             self._process.stop()
             self._process = None
-            events.append(Event(now_s, EVENT_KIND, f"the observing process ended early; see {LOG_NAME}"))
+            where = f"; see {LOG_NAME}" if self._log.exists() else ""
+            events.append(Event(now_s, EVENT_KIND, f"the observing process ended early{where}"))
         return values, events
 
     def stop(self, sleep: Callable[[float], Any]) -> tuple[list[ObservedValue], list[Event]]:
