@@ -62,7 +62,7 @@ class Arrivals:
 
     window_counts: in the steps of the curve. peak_hour_share: of the visits of its day; peak_minute_share: of
     the visits of the busiest hour; None for logs shorter than a day or an hour.
-    by_second, by_minute: index of dispersion in the busiest window. little: visits in the shop there.
+    by_second, by_minute: index of dispersion in the busiest window. little: visits in the shop during it.
     """
 
     first_ms: int
@@ -81,7 +81,7 @@ class Arrivals:
 def describe_arrivals(
     visits: Visits, minutes: Mapping[int, MinuteLoad], first_s: float, last_s: float, *, window_s: float
 ) -> Arrivals:
-    """All of that for a log with at least one visit; the window is `window_s` long, or all of the log."""
+    """The arrivals of a log with at least one visit; the window is `window_s` long, or all of the log."""
     first_ms = min(int(first_s * 1e3), int(visits.start_ms[0]))
     last_ms = max(int(last_s * 1e3) + 1, int(visits.start_ms[-1]) + 1, first_ms + 1_000)
     censored = _censored(minutes)

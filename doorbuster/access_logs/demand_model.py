@@ -1,4 +1,4 @@
-"""The demand that a log shows: arrivals, visits, pages and think times, with how sure each figure is."""
+"""The demand in a log: arrivals, visits, pages and think times, with the uncertainty of each figure."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from doorbuster.stats.time_fits import TimeFit, fit_times
 
 MAX_GROUPS = 4
 SMALLEST_GROUP, FEWEST_IN_GROUP = 0.03, 50
-OTHER_STEP = "home"  # what stands for pages of no known kind
+OTHER_STEP = "home"  # pages of unknown kind count as this step
 
 
 @dataclass(frozen=True, slots=True)
 class DemandModel:
-    """What a log says. `fits`: of think times, the best first; empty if there are too few."""
+    """The demand found in a log. `fits`: of think times, the best first; empty if there are too few."""
 
     form: LogFormat
     files: tuple[str, ...]
@@ -47,12 +47,12 @@ class DemandModel:
 
     @property
     def program_ratio(self) -> float:
-        """Share of all requests that programs sent, by their names or by what they do."""
+        """Share of all requests that programs sent, recognised by user agent or by behaviour."""
         return (self.counts.program_requests + self.behaviour.program_pages) / self.counts.requests
 
 
 def step_of(kind: str) -> str:
-    """The step that a kind of page is in a scenario; empty for what is not a page."""
+    """The scenario's step for a kind of page; empty for what is not a page."""
     if kind in (IGNORE, ROBOTS):
         return ""
     return OTHER_STEP if kind == OTHER else kind
@@ -80,8 +80,8 @@ def _model(log: ReadLog, files: Sequence[Path], *, gap_s: float, window_s: float
     behaviour = find_visits(log.store, log.overlaps, log.table, steps, gap_s=gap_s)
     if not len(behaviour.visits):
         raise UsageError(
-            f"{', '.join(map(str, files))}: no visit of a person found: of {log.counts.requests:,} requests, "
-            f"{log.counts.program_requests:,} are of programs, {log.counts.assets:,} for static files and "
+            f"{', '.join(map(str, files))}: no visit by a person found: of {log.counts.requests:,} requests, "
+            f"{log.counts.program_requests:,} are by programs, {log.counts.assets:,} for static files and "
             f"{log.counts.not_shown:,} were refused"
         )
     arrivals = describe_arrivals(

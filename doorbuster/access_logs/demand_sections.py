@@ -59,7 +59,7 @@ def _arrivals(model: DemandModel) -> Section:
     ]
     chart = Chart(
         "lines",
-        f"Visits begin most often from {_clock(window.start_ms)} UTC on",
+        f"Visits begin most often from {_clock(window.start_ms)} UTC",
         "time since the start of the log",
         "visits per minute",
         starts_s,
@@ -87,12 +87,14 @@ def _arrivals(model: DemandModel) -> Section:
     )
     columns = (Column("from, UTC"), Column("for"), Column("why"))
     note = "There the log shows what was served, not what was offered; demand was at least as high."
-    hidden = " At least, because part of it is censored." if window.censored_ms else ""
+    hidden = (
+        " The demand was at least that, because part of the window is censored." if window.censored_ms else ""
+    )
     return Section(
         "arrivals",
         "How many visits begin, and when?",
         f"{window.visits:,} visits began in the busiest {format_duration(window.length_s)} from "
-        f"{_clock(window.start_ms)} UTC on, {window.rate_per_s:.3g} per second.{hidden}",
+        f"{_clock(window.start_ms)} UTC, {window.rate_per_s:.3g} per second.{hidden}",
         findings=model.notes,
         figures=(chart,) if points.size > 1 else (),
         tables=(
@@ -143,7 +145,7 @@ def _pages(model: DemandModel) -> Section:
     return Section(
         "pages",
         "Which pages are there?",
-        f"{named} of pages; {100 * unknown:.1f} % of the page views are of no known kind and "
+        f"{named} of pages; {100 * unknown:.1f} % of the page views are of unknown kind and "
         "count as home pages.",
         figures=(chart,) if kinds else (),
         tables=(
@@ -166,7 +168,7 @@ def _visits(model: DemandModel) -> Section:
         _fit_title(
             "The groups reproduce the length of visits", "The groups miss the length of visits", distance
         ),
-        f"pages of a visit ({_MOST_LENGTHS}: that many or more)",
+        f"pages of a visit ({_MOST_LENGTHS} or more counted as {_MOST_LENGTHS})",
         "share of visits",
         tuple(float(pages) for pages in range(1, _MOST_LENGTHS + 1)),
         (
@@ -191,10 +193,10 @@ def _visits(model: DemandModel) -> Section:
         figures=(length_chart,),
         tables=present(
             Table("Groups of visits", (Column("group"), Column("share of visits"), Column("behaviour")),
-                  group_rows, "Groups that follow different Markov chains; their number has the lowest BIC."),
+                  group_rows, "Each group follows a Markov chain; their number has the lowest BIC."),
             _transitions(model),
             Table(
-                "Visits if another gap ended them",
+                "Visits by the gap that ends them",
                 (Column("gap"), Column("visits", "count"), Column("difference", "ratio")),
                 at_gap,
                 f"This page and the scenario use {format_duration(model.gap_s)}.",
@@ -204,7 +206,7 @@ def _visits(model: DemandModel) -> Section:
 
 
 def _fit_title(good: str, poor: str, distance: float) -> str:
-    """What a largest difference of distribution functions says."""
+    """How well a distribution fits, by the largest difference of the distribution functions."""
     points = f"{100 * distance:.1f} percentage points"
     return f"{good}, within {points}" if distance <= _GOOD_FIT else f"{poor} by up to {points}"
 
@@ -227,7 +229,7 @@ def _transitions(model: DemandModel) -> Table:
 
 def _think(model: DemandModel) -> Section:
     if not model.fits:
-        return Section("think", "How long do people pause?", "Too few pauses in the log to say.")
+        return Section("think", "How long do people pause?", "The log has too few pauses to describe them.")
     times = np.sort(model.behaviour.think_s)
     times = times[times <= model.gap_s]
     at = np.quantile(times, np.linspace(0.01, 0.99, 99))
@@ -242,7 +244,7 @@ def _think(model: DemandModel) -> Section:
             best.distance,
         ),
         "pause between pages",
-        "share of pauses up to this",
+        "cumulative share of pauses",
         tuple(map(float, at)),
         (
             Series("in the log", tuple(map(float, observed)), "strong"),
@@ -263,7 +265,7 @@ def _think(model: DemandModel) -> Section:
         for kind, values in model.behaviour.think_by_kind.items()
         if values.size >= 5
     )
-    since = "the end of its response" if model.form.has_durations else "its request"
+    since = "the end of a response" if model.form.has_durations else "a request"
     return Section(
         "think",
         "How long do people pause?",
@@ -286,12 +288,12 @@ def _programs(model: DemandModel) -> Section:
     counts, behaviour = model.counts, model.behaviour
     rows = (
         ("requests", counts.requests, None),
-        ("of programs, by their user agent", counts.program_requests,
+        ("by programs, recognised by user agent", counts.program_requests,
          counts.program_requests / counts.requests),
         ("page views of visits that behave like programs", behaviour.program_pages,
          behaviour.program_pages / counts.requests),
         ("static files", counts.assets, counts.assets / counts.requests),
-        ("requests of scripts, trackers and monitoring", counts.ignored, counts.ignored / counts.requests),
+        ("by scripts, trackers and monitoring", counts.ignored, counts.ignored / counts.requests),
         ("redirects", counts.redirects, counts.redirects / counts.requests),
         ("refused (400 to 416)", counts.not_shown, counts.not_shown / counts.requests),
         ("page views of people", behaviour.pages, behaviour.pages / counts.requests),
@@ -299,9 +301,9 @@ def _programs(model: DemandModel) -> Section:
     )  # fmt: skip
     known = "by general words in their user agents (no list of crawlers is installed)"
     if has_crawler_list():
-        known = "by a list of crawlers and general words"
+        known = "by a list of crawlers and by general words in their user agents"
     if not model.form.has_agents:
-        known = "only by what they do, because the log has no user agents"
+        known = "only by their behaviour, because the log has no user agents"
     return Section(
         "programs",
         "What was left out?",

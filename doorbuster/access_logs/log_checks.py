@@ -57,8 +57,8 @@ def check_clock(result: PieceResult, before: tuple[float, int] | None, *, unsort
     if result.first_s < FIRST_TIME_S or result.last_s > time.time() + 86_400.0:
         wrong_s = result.first_s if result.first_s < FIRST_TIME_S else result.last_s
         raise UsageError(
-            f"{path}: has the time {clock(wrong_s)}, when no log of a shop was written; the server's clock "
-            "was wrong, or the column is not a time"
+            f"{path}: has the time {clock(wrong_s)}, which is before 1990 or in the future; the server's "
+            "clock was wrong, or the column is not a time"
         )
     if unsorted:
         return
@@ -68,7 +68,7 @@ def check_clock(result: PieceResult, before: tuple[float, int] | None, *, unsort
     if jump_s > BACKWARDS_S:
         raise UsageError(
             f"{path}:{lines_before + line}: the clock goes back by {jump_s / 60:,.0f} min; correct the times "
-            "if the server's clock was set, or add --unsorted if the lines are in no order"
+            "if the server's clock was set, or add --unsorted if the lines are not in order of time"
         )
 
 

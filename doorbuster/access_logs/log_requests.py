@@ -109,8 +109,8 @@ class RowColumns:
 
 
 def read_rows(content: bytes, read_row: Callable[[bytes, RowColumns], bool | None]) -> LogRequests:
-    """A block from a function that reads one line: True for a request, False for a line that is none of the
-    format, None for one to pass over, such as a comment.
+    """A block from a function that reads one line: True for a request, False for a line that is not of
+    the format, None for one to skip, such as a comment.
     """
     columns, bad = RowColumns(), []
     lines = content.split(b"\n")

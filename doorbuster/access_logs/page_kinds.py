@@ -90,7 +90,7 @@ def kind_by_words(method: str, template: str, route: str) -> PageKind:
 
 
 def _words(part: str) -> set[str]:
-    """The words of a part of an address, and the whole part, in lower case; none of a variable one."""
+    """The words of a part of an address, and the whole part, in lower case; none for a variable part."""
     return (
         set()
         if part == VARIABLE
@@ -100,12 +100,14 @@ def _words(part: str) -> set[str]:
 
 def _changing(words: set[str], parts: list[str]) -> PageKind | None:
     if words & (_SIGN_IN | {"sign"}) and not words & {"out", "up"}:
-        return PageKind("sign_in", f"{_first(words, _SIGN_IN | {'sign'})!r} that changes something")
+        return PageKind("sign_in", f"word {_first(words, _SIGN_IN | {'sign'})!r} in a state-changing request")
     if words & words_for.BASKET:
         if words & (words_for.UNDO - {"note"}):
             return PageKind(OTHER, "changes the basket, but adds nothing")
         if words & (words_for.GOODS | {"add"}):
-            return PageKind("add_to_basket", f"{_first(words, words_for.BASKET)!r} that adds something")
+            return PageKind(
+                "add_to_basket", f"word {_first(words, words_for.BASKET)!r} in a request that adds"
+            )
         return PageKind("add_to_basket" if parts[-1:] != [VARIABLE] else OTHER, "changes the basket")
     return None
 
@@ -128,7 +130,7 @@ def _basket_or_checkout(words: set[str], parts: list[str], *, changes: bool) -> 
             return PageKind(OTHER, "a step of the checkout before the order")
         if parts[-1:] == [VARIABLE]:
             return PageKind(OTHER, "changes an order")
-        return PageKind("checkout", f"{named!r} that changes something")
+        return PageKind("checkout", f"word {named!r} in a state-changing request")
     if words & words_for.THANKS:
         return PageKind("thanks", f"confirms an order: {_first(words, words_for.THANKS)!r}")
     if words & words_for.CHECKOUT_PAGE:

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 from doorbuster.storefronts.har.vocabulary import CATEGORY, PRODUCT, ROUTING, TERMS, every_word
 
 VARIABLE = "{id}"
-MAX_LITERALS = 40  # different values of a segment, from which on the rare ones are variable
+MAX_LITERALS = 40  # a segment with more different values than this has its rare ones made variable
 MIN_VISITORS = 3
 MAX_DEPTH = 8
 _RARE_RATIO = 0.02

@@ -42,7 +42,7 @@ from doorbuster.errors import UsageError
 
 SMALL_BYTES = 48 << 20  # below, other processes cost more than they save
 PART_BYTES = 400 << 20  # of log per part of the store
-USUAL_PACKING = 10  # how much smaller compressed logs are
+USUAL_COMPRESSION = 10  # size of a log over that of its compressed file
 MAX_PARTS = 128
 _SHOWN_OVERLAPS = 5
 
@@ -98,7 +98,7 @@ def _read_logs(files: Sequence[Path], options: LogOptions, on_progress: Callable
     form = _one_format(files, options)
     key = os.urandom(32)
     table = PageTable(sample_requests(files, form, key), options.log_map)
-    size = sum(path.stat().st_size * (USUAL_PACKING if is_compressed(path) else 1) for path in files)
+    size = sum(path.stat().st_size * (USUAL_COMPRESSION if is_compressed(path) else 1) for path in files)
     pieces = (piece for path in files for piece in split_file(path))
     store = EventStore(min(MAX_PARTS, max(1, size // PART_BYTES)))
     counts, first_s, last_s = PieceCounts(), np.inf, -np.inf
@@ -198,7 +198,7 @@ def _results(pieces: Iterable[LogPiece], work: _Work, processes: int) -> Iterato
                 yield waiting.popleft().result()
         except BrokenProcessPool as error:
             raise UsageError(
-                "a process that reads was killed, perhaps for lack of memory; try again with --processes 1"
+                "a reading process was killed, perhaps for lack of memory; try again with --processes 1"
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -231,7 +231,7 @@ _WORKER: list[_ReadingWorker] = []
 def _start_worker(form: LogFormat, table: PageTable, key: bytes) -> None:
     reader = EventReader(table, VisitorHash(key, has_agents=form.has_agents), form.stamp)
     _WORKER[:] = [_ReadingWorker(form, reader)]
-    gc.disable()  # millions of texts and no circles: collecting would only take time
+    gc.disable()  # millions of strings and no reference cycles: collection would only cost time
 
 
 def _read_piece(piece: LogPiece) -> PieceResult:

@@ -28,8 +28,8 @@ from doorbuster.stats.goodness_of_fit import (
 
 _SHOWN_SHARE = 0.05
 _MIN_CASES = 30
-_WORDS = {"match": "agrees", "mismatch": "differs", "inconclusive": "cannot tell"}
-_COUNTED = {"match": "agree", "mismatch": "differ", "inconclusive": "cannot be told"}
+_WORDS = {"match": "agrees", "mismatch": "differs", "inconclusive": "undecided"}
+_COUNTED = {"match": "agree", "mismatch": "differ", "inconclusive": "undecided"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ def diff_section(figures: list[ComparedFigure], *, log: str, scenario: str) -> S
     """The comparison as a section for the terminal or a page."""
     verdict = overall([figure.found.verdict for figure in figures])
     counts = {word: sum(one.found.verdict == answer for one in figures) for answer, word in _COUNTED.items()}
-    answer = {"match": "The log and the scenario agree", "mismatch": "The log and the scenario differ",
-              "inconclusive": "The log is too short to tell"}[verdict]  # fmt: skip
+    answer = {"match": "No figure differs", "mismatch": "The scenario differs from the log",
+              "inconclusive": "The log is too short"}[verdict]  # fmt: skip
     rows = tuple(
         (
             figure.name,
@@ -81,7 +81,7 @@ def diff_section(figures: list[ComparedFigure], *, log: str, scenario: str) -> S
                 f"Log {log}, scenario {scenario}",
                 columns,
                 rows,
-                "Intervals are 95 %; a figure differs outside 99.9 %.",
+                "95 % intervals; a figure differs if the scenario's value lies outside the 99.9 % interval.",
             ),
         ),
     )
@@ -89,7 +89,7 @@ def diff_section(figures: list[ComparedFigure], *, log: str, scenario: str) -> S
 
 def _arrivals(model: DemandModel, demand: ScenarioDemand) -> Iterator[ComparedFigure]:
     window = model.arrivals.window
-    # A log that is a little shorter than the scenario is a run of it; one that is much shorter tells less.
+    # A log may be a little shorter than the scenario; a much shorter one shows only a part of its arrivals.
     covered = min(1.0, window.length_s / demand.duration_s)
     if covered > 0.9:
         index = max(

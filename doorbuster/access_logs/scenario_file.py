@@ -82,7 +82,7 @@ def _head(model: DemandModel, name: str) -> list[str]:
     other = views_by_kind(model)[OTHER]
     if other:
         share = other / sum(views_by_kind(model).values())
-        lines.append(f"# {100 * share:.1f} % of the page views are of no known kind and count as home pages.")
+        lines.append(f"# {100 * share:.1f} % of the page views are of unknown kind and count as home pages.")
     return lines
 
 

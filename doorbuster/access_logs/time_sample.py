@@ -27,7 +27,7 @@ class TimeSample:
         self._rows = np.empty((0, width), np.int64)
 
     def keeps(self, times_ms: Ints) -> NDArray[np.bool_]:
-        """Which rows with these times would be kept for the time being."""
+        """Which rows with these times would be kept now."""
         return np.asarray(_place(times_ms) < self._limit)
 
     def add(self, times_ms: Ints, rows: Ints) -> None:

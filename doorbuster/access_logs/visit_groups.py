@@ -21,7 +21,7 @@ _SHOWN = (
 
 @dataclass(frozen=True, slots=True)
 class VisitGroup:
-    """A group: its share of all visits, how many they are, and its chain with weights in percent."""
+    """A group of visits: its share, its number of visits, and its chain with weights in percent."""
 
     name: str
     description: str
@@ -73,7 +73,7 @@ def _connected(weights: dict[str, dict[str, float]]) -> dict[str, dict[str, floa
 
 
 def _all_ending(weights: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
-    """With a small weight of leaving wherever visits could go on for ever."""
+    """With a small weight of leaving wherever a visit could never end."""
     ending = {name for name, row in weights.items() if row.get(LEAVE)}
     for _ in weights:
         ending |= {name for name, row in weights.items() if ending & set(row)}

@@ -43,7 +43,7 @@ def _crawler_list() -> tuple[re.Pattern[str], ...]:
 
 
 def has_crawler_list() -> bool:
-    """Whether the list of crawlers is installed (extra `import`)."""
+    """Whether the list of crawlers is installed (extra `logs`)."""
     return bool(_crawler_list())
 
 

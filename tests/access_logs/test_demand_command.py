@@ -60,8 +60,8 @@ def test_a_log_becomes_a_scenario_that_is_valid_and_agrees_with_it(run, tmp_path
     assert page.count("<svg") >= 4
     code, output = run("diff", "a.log", "scenarios/last-year.yaml")
     assert code == 0
-    assert "The log and the scenario agree" in output
-    assert "differs" not in output.replace("a figure differs outside", "")
+    assert "No figure differs" in output
+    assert " differ," not in output
 
 
 def test_a_scenario_of_something_else_differs(run, tmp_path, log_text):
@@ -72,7 +72,7 @@ def test_a_scenario_of_something_else_differs(run, tmp_path, log_text):
     (tmp_path / "scenarios" / "other.yaml").write_text(yaml.safe_dump(changed, sort_keys=False))
     code, output = run("diff", "a.log", "scenarios/other.yaml", "--html", "diff.html")
     assert code == 0, output
-    assert "The log and the scenario differ" in output
+    assert "The scenario differs from the log" in output
     assert "visits in the busiest" in (tmp_path / "diff.html").read_text()
 
 
@@ -160,11 +160,11 @@ def lines_at(*seconds, address="GET /"):
          "a.log: no request found in 2 lines; is this the right log?"),
         (lines_at(*range(30)) + '{"time": 1}\n' * 10, "a.log:31: not a line of an Apache or nginx combined log: "
          "its shape is '{\"aaaa\": 0}'; 10 of 40 lines are not. Split a file that mixes formats"),
-        (lines_at(0) .replace("2023", "1970"), "a.log: has the time 1970-11-14 22:13:20 UTC, when no log of a shop"),
+        (lines_at(0) .replace("2023", "1970"), "a.log: has the time 1970-11-14 22:13:20 UTC, which is before 1990"),
         (lines_at(0).replace("14/Nov/2023:22", "31/Nov/2023:27"), "a.log:1: no request found in 1 line: not a line of an Apache or nginx combined log: its shape is"),
         (lines_at(0).replace("Nov", "Nom"), "a.log:1: no request found in 1 line"),
         (lines_at(0).replace("2023", "2093"), "a.log: has the time 2093-11-14 22:13:20 UTC"),
-        (lines_at(0, address="GET /static/x.css"), "a.log: no visit of a person found: of 1 requests, 0 are of programs, "
+        (lines_at(0, address="GET /static/x.css"), "a.log: no visit by a person found: of 1 requests, 0 are by programs, "
          "1 for static files"),
         ("when,what\n1,2\n", "a.log:1: not an access log that can be read; it begins with 'when,what"),
         ("timestamp,url,status\n2023-11-14 22:13:20,/,200\n", "a.log:2: the time '2023-11-14 22:13:20' has no time "

@@ -65,7 +65,7 @@ class LoadBalancerLog:
 
 
 def detect_load_balancer(head: bytes, read_time: StampReader) -> LoadBalancerLog | None:
-    """The format of a log that begins like this; None if it is none of these."""
+    """The format of a log that begins like this; None if it is not one of these."""
     lines = [line for line in head.split(b"\n")[:200] if line.strip()]
     alb = sum(_ALB.match(line) is not None for line in lines)
     if alb >= max(1, 0.5 * len(lines)):

@@ -85,7 +85,7 @@ PRODUCTS = (
     ),
 )  # fmt: skip
 
-# Names in use for each meaning, the surest first; those of nginx's variables among them.
+# Names in use for each meaning, the most reliable first; those of nginx's variables among them.
 COMMON_NAMES: Mapping[str, tuple[str, ...]] = {
     "time": ("msec", "time_iso8601", "@timestamp", "timestamp", "ts", "time", "time_local", "datetime",
              "date"),
