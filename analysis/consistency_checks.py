@@ -136,8 +136,8 @@ def _findings(little: Little | None, used: Utilisation | None) -> list[str]:
     found = []
     if little is not None and little.violated:
         found.append(
-            f"Little's law is violated: on average {little.check.in_system:.4g} customers were counted in "
-            f"the shop, but arrivals and visits give {little.check.expected:.4g}. Some customers were not "
+            f"Little's law is violated: on average {little.check.in_system:.3g} customers were counted in "
+            f"the shop, but arrivals and visits give {little.check.expected:.3g}. Some customers were not "
             "recorded or recorded twice, so numbers per customer are unreliable."
         )
     if little is not None and little.left != little.started:
@@ -165,8 +165,8 @@ def _sentence(little: Little | None, findings: Sequence[str]) -> str:
         )
     difference = little.check.difference_ratio or 0.0
     return (
-        f"Yes: on average {little.check.in_system:.4g} customers were counted in the shop, and arrivals and "
-        f"visits give {little.check.expected:.4g}, {format_ratio(abs(difference))} apart (Little's law)."
+        f"Yes: on average {little.check.in_system:.3g} customers were counted in the shop, and arrivals and "
+        f"visits give {little.check.expected:.3g}, {format_ratio(abs(difference))} apart (Little's law)."
     )
 
 

@@ -49,7 +49,7 @@ from doorbuster.stats.apdex import USUAL_T_MS, apdex
 from doorbuster.stats.latency_quantiles import TimeBlock, latency_quantiles, time_blocks_by
 from doorbuster.stats.quantile import minimum_n
 from doorbuster.stats.windows import SlowPeriod, find_slow, window_quantiles
-from doorbuster.units import format_count, format_duration, format_ratio
+from doorbuster.units import format_count, format_duration
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 DRAWN: dict[float, Role] = {0.5: "good", 0.95: "strong", 0.99: "bad"}  # over time
@@ -260,15 +260,7 @@ def _sentence(metrics: Mapping[str, Metric], whole: Times) -> str:
             parts.append(
                 f"{words} {'at least ' if metric.at_least else ''}{format_duration(metric.value / 1e3)}"
             )
-    text = ", ".join(parts) or "Too few requests for a percentile"
-    ends = []
-    if whole.abandoned.n:
-        ends.append(f"{format_ratio(whole.abandoned.n / total)} were abandoned")
-    if whole.failed.n:
-        ends.append(f"{format_ratio(whole.failed.n / total)} failed")
-    return (
-        f"{text}; of {format_count(total)} requests {' and '.join(ends) or 'none failed or was abandoned'}."
-    )
+    return f"{', '.join(parts) or 'Too few requests for a percentile'}."
 
 
 def _slow_meaning(slow: SlowPeriod) -> str:

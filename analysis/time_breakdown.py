@@ -420,12 +420,8 @@ def _causes(steps: Sequence[ServerTimes]) -> tuple[CauseEvidence, ...]:
         f"(Server-Timing, {sampled} answers sampled)."
     )
     if WAITING.search(entry):
-        most = f", most of it {one_line(others[0], MAX_NAME)}" if others else ""
-        work = format_duration((own_ms - means[entry]) / 1e3)
-        advice = (
-            f"An answer needs {work} of work{most}; the rest is waiting. Shorten that work, or serve more "
-            "requests at once."
-        )
+        most = f" (most of it {one_line(others[0], MAX_NAME)})" if others else ""
+        advice = f"Shorten the work on an answer{most}, or serve more requests at once."
         because = f"requests waited in the shop's {name}"
     else:
         advice, because = f"Shorten {name}, or call it less often.", f"{name} took most of the shop's time"

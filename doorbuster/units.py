@@ -101,6 +101,11 @@ def format_count(count: float) -> str:
     return f"{count:,.1f}" if abs(count) < 100 else f"{round_to_three_digits(count):,.0f}"
 
 
+def format_estimate(count: float) -> str:
+    """ "18,100": a count that is estimated, whole and with three significant digits."""
+    return format_count(round(round_to_three_digits(count)))
+
+
 def round_to_three_digits(value: float) -> float:
     """The number with three significant digits."""
     return float(f"{value:.3g}")

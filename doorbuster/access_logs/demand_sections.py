@@ -78,7 +78,7 @@ def _arrivals(model: DemandModel) -> Section:
         ("index of dispersion per second", _index(arrivals.by_second)),
         ("index of dispersion per minute", _index(arrivals.by_minute)),
         ("visits in the shop at once, counted", little.in_system),
-        ("the same by Little's law (rate x duration)", f"{little.expected:,.4g}: they {agree}"),
+        ("the same by Little's law (rate x duration)", f"{little.expected:,.3g}: they {agree}"),
         ("most visits in the shop at once", arrivals.most_at_once),
     )
     censored = tuple(
@@ -249,7 +249,12 @@ def _think(model: DemandModel) -> Section:
         (
             Series("in the log", tuple(map(float, observed)), "strong"),
             *(
-                Series(fit.family, tuple(map(float, fit.share_below(at))), "planned", dashed=fit is not best)
+                Series(
+                    fit.family,
+                    tuple(map(float, fit.share_below(at))),
+                    "planned" if fit is best else "quiet",
+                    dashed=fit is not best,
+                )
                 for fit in model.fits
             ),
         ),

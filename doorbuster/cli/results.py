@@ -39,13 +39,14 @@ def marked_summary(folder: Path) -> str:
 
 def upload_results(folder: Path, destination: UploadTarget | None) -> int:
     """Send the files of the run; returns the exit code of the upload, 0 also without a destination."""
+    from doorbuster.cli.progress import each
     from doorbuster.errors import UploadError
     from doorbuster.upload import upload_run
 
     if destination is None:
         return 0
     try:
-        count = upload_run(folder, destination, say=lambda text: say(text, error=True))
+        count = upload_run(folder, destination, say=lambda text: say(text, error=True), track=each)
     except UploadError as error:
         say_lines(str(error), error=True)
         return int(error.exit_code)

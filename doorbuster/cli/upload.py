@@ -21,6 +21,7 @@ def command(run: Path, destination: str) -> int:
     \b
     Example: doorbuster upload reports/rehearsal s3://peak-results/rehearsal/
     """
+    from doorbuster.cli.progress import each
     from doorbuster.errors import UsageError
     from doorbuster.output import say
     from doorbuster.upload import open_destination, upload_run
@@ -29,6 +30,6 @@ def command(run: Path, destination: str) -> int:
     if not (folder / "run.sqlite").is_file():
         raise UsageError(f"{run} is not a run folder; name the run first, then the destination")
     place = open_destination(destination)
-    count = upload_run(folder, place, say=lambda text: say(text, error=True))
+    count = upload_run(folder, place, say=lambda text: say(text, error=True), track=each)
     say(f"uploaded {count} files to {place.shown}")
     return 0

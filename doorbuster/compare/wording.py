@@ -103,11 +103,11 @@ def decision_text(found: MetricComparison) -> str:
 
 
 def short_decision(found: MetricComparison) -> str:
-    """ "cannot tell, +4 runs": the decision without its reason."""
+    """ "cannot tell (4 more runs needed)": the decision without its reason."""
     if found.decision != Decision.CANNOT_TELL or found.needed_runs is None:
         return decision_text(replace(found, reason=""))
     what = _plural("pair" if found.basis == "pairs" else "run", found.needed_runs)
-    return f"{found.decision}, +{found.needed_runs} {what}"
+    return f"{found.decision} ({found.needed_runs} more {what} needed)"
 
 
 def headline(comparison: BuildComparison) -> str:

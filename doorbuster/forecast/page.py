@@ -9,7 +9,7 @@ from doorbuster.forecast.demand_series import HOURS
 from doorbuster.forecast.forecast_result import PERIODS, ForecastResult, MethodScore
 from doorbuster.forecast.quantiles import DemandQuantiles
 from doorbuster.report.section import Annotation, Cell, Chart, Column, Metric, Section, Series, Table
-from doorbuster.units import format_count
+from doorbuster.units import format_count, format_estimate, round_to_three_digits
 
 METHOD = (
     (
@@ -32,9 +32,9 @@ def forecast_sentence(found: ForecastResult) -> str:
     """The forecast in one sentence."""
     day, second = found.count("day", found.measure), found.count("hour", "visits")
     return (
-        f"The busiest day around {day_name(found.peak_day)} brings {format_count(round(day.median))} "
+        f"The busiest day around {day_name(found.peak_day)} brings {format_estimate(day.median)} "
         f"{found.measure} (90 % interval {_range(day.low90, day.high90)}); its busiest hour "
-        f"{format_count(round(second.median))} visits, {found.rate.median:.3g} customers per second "
+        f"{format_estimate(second.median)} visits, {found.rate.median:.3g} customers per second "
         f"({found.rate.low90:.3g} to {found.rate.high90:.3g})."
     )
 
@@ -50,7 +50,7 @@ def day_name(day: date) -> str:
 
 
 def _range(low: float, high: float) -> str:
-    return f"{format_count(round(low))} to {format_count(round(high))}"
+    return f"{format_estimate(low)} to {format_estimate(high)}"
 
 
 def _peak(found: ForecastResult) -> Section:
@@ -94,7 +94,7 @@ def _peak(found: ForecastResult) -> Section:
 
 
 def _number(value: float) -> float:
-    return float(round(value)) if value >= 10 else float(f"{value:.2g}")
+    return float(round(round_to_three_digits(value))) if value >= 10 else float(f"{value:.2g}")
 
 
 def _intervals(found: DemandQuantiles) -> tuple[str, str, str]:
@@ -138,7 +138,7 @@ def _history_chart(found: ForecastResult) -> Chart:
         if date.fromisoformat(season.day) >= first
     )
     return Chart(
-        "lines", f"The peak is forecast at {format_count(round(quantiles.median))} {found.measure} a day",
+        "lines", f"The peak is forecast at {format_estimate(quantiles.median)} {found.measure} a day",
         f"days since {day_name(first)}", f"{found.measure} a day", x, tuple(series),
         x_unit="count", y_unit="count", moments=moments,
     )  # fmt: skip
@@ -162,7 +162,7 @@ def _day_chart(found: ForecastResult) -> Chart:
 def _methods(found: ForecastResult) -> Section:
     rows = tuple(
         (score.method, score.cases, score.mean_error,
-         None if score.forecast is None else float(round(score.forecast)), "used" if score.chosen else None)
+         None if score.forecast is None else _number(score.forecast), "used" if score.chosen else None)
         for score in found.scores
     )  # fmt: skip
     columns = (

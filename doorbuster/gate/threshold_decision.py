@@ -45,6 +45,7 @@ def decide(threshold: Threshold, tally: MetricData) -> ThresholdResult:
     return ThresholdResult(
         threshold, status, found.observed, found.low, found.high, found.n, threshold.unit, margin,
         at_least=found.at_least, certain=certain and status != "inconclusive", sentence=sentence,
+        remark=f"{_at_the_start(remark)}." if remark else "",
     )  # fmt: skip
 
 
@@ -97,7 +98,8 @@ def format_margin(threshold: Threshold, margin: float) -> str:
     """The distance to the bound with its sign: "+1.2 s", "−4.2 points"."""
     sign = "+" if margin >= 0 else "−"
     if threshold.unit == "ratio":
-        return f"{sign}{abs(margin) * 100:.3g} points"
+        points = f"{abs(margin) * 100:.3g}"
+        return f"{sign}{points} point{'' if points == '1' else 's'}"
     return f"{sign}{format_bound(threshold, abs(margin))}"
 
 

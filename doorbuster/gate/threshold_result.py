@@ -108,6 +108,7 @@ class ThresholdResult:
     `observed`, `low`, `high` and `margin` are in `unit` ("ms", "ratio", "count", "per_s" or ""); `margin` is
     the distance to the bound, positive when the threshold holds. `at_least`: too many customers left before
     the response, so the true value is `observed` or more. `certain`: the interval does not include the bound.
+    `remark`: why the result is not certain, which `sentence` says, too; "" where there is nothing to say.
     """
 
     threshold: Threshold
@@ -121,6 +122,7 @@ class ThresholdResult:
     at_least: bool
     certain: bool
     sentence: str
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

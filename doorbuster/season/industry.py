@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from doorbuster.forecast.forecast_result import ForecastResult
+from doorbuster.report.formatting import format_money
 from doorbuster.season.indicators import Money
 from doorbuster.season.run_evidence import BUYING, RunEvidence
 from doorbuster.units import format_duration, format_ratio
@@ -48,7 +49,7 @@ def _of_demand(forecast: ForecastResult | None, money: Money | None) -> tuple[In
         worse = f"{forecast.rate.one_in_ten / forecast.rate.median - 1:+.0%}".replace("%", " %")
         if money is not None:
             amount = forecast.count("hour", "orders").median * money.value
-            hour = money.currency.text(amount, rounded=True)
+            hour = format_money(amount, money.currency)
     return (
         IndustryFigure(
             "Peak day", peak, "7 times the mean day (2 % of the year)", "Capacitas, Huffington Post, 2015"

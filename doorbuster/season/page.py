@@ -7,6 +7,7 @@ from datetime import date
 
 from doorbuster.capacity.headroom import PositiveEstimate
 from doorbuster.forecast.page import day_name
+from doorbuster.report.formatting import format_money
 from doorbuster.report.section import (
     Fact,
     Metric,
@@ -16,7 +17,7 @@ from doorbuster.season.indicators import LABELS, Colour, Reading, limit_text
 from doorbuster.season.season_status import SeasonStatus
 from doorbuster.season.sections import season_sections
 from doorbuster.season.wording import counted, probability_text
-from doorbuster.units import format_count
+from doorbuster.units import format_estimate
 
 TONES: dict[str, str] = {
     "yes": "pass", "probably": "inconclusive", "probably not": "fail", "no": "fail",
@@ -172,15 +173,15 @@ def _lost(status: SeasonStatus) -> Fact:
     lost = None if held is None else held.lost_if_not
     if held is None or lost is None or held.lost_orders is None:
         return Fact("Lost if not", "–", "needs both intervals")
-    share = f"of {format_count(round(held.orders))} on the peak day{_worth(status, lost)}"
-    mean = f"{format_count(round(held.lost_orders))} on average over all outcomes"
-    return Fact("Lost if not", f"≥ {format_count(round(lost))} orders", f"{share}; {mean}")
+    share = f"of {format_estimate(held.orders)} on the peak day{_worth(status, lost)}"
+    mean = f"{format_estimate(held.lost_orders)} on average over all outcomes"
+    return Fact("Lost if not", f"≥ {format_estimate(lost)} orders", f"{share}; {mean}")
 
 
 def _worth(status: SeasonStatus, orders: float) -> str:
     if status.money is None or round(orders) == 0:
         return ""
-    return f" ({status.money.currency.text(orders * status.money.value, rounded=True)})"
+    return f" ({format_money(orders * status.money.value, status.money.currency)})"
 
 
 def next_steps(status: SeasonStatus) -> tuple[str, ...]:
@@ -201,8 +202,8 @@ def _at_stake(orders: Metric | None) -> str:
         return ""
     interval = ""
     if orders.low is not None and orders.high is not None:
-        interval = f" (95 % interval {format_count(round(orders.low))} to {format_count(round(orders.high))})"
-    return f" At stake: about {format_count(round(orders.value))} orders on the peak day{interval}."
+        interval = f" (95 % interval {format_estimate(orders.low)} to {format_estimate(orders.high)})"
+    return f" At stake: about {format_estimate(orders.value)} orders on the peak day{interval}."
 
 
 def _first_sentence(text: str) -> str:

@@ -16,7 +16,7 @@ from doorbuster.season.capacity_evidence import CapacityEvidence
 from doorbuster.season.reserve import Reserve
 from doorbuster.season.run_evidence import RunEvidence
 from doorbuster.stats.proportion import clopper_pearson
-from doorbuster.units import format_count, format_ratio
+from doorbuster.units import format_count, format_estimate, format_ratio
 
 _RETRIES = 1.1  # attempts for one request, from which retries are a load of their own
 # "Below 10 % barely used, 30 to 70 % improvable, above 80 % healthy" (Hypernode).
@@ -128,7 +128,7 @@ def _lost_customers(run: RunEvidence, day: float | None) -> Iterator[QuickWin]:
     best = max(slow, key=lambda cause: cause.share or 0.0, default=None)
     count = round(missed.value or 0.0)
     were = "was" if count == 1 else "were"
-    lost = f"{format_count(count)} of {format_count(missed.n or 0)} orders {were} missed"
+    lost = f"{format_estimate(count)} of {format_count(missed.n or 0)} orders {were} missed"
     if best is not None:
         text = f"{lost}, because {best.because.rstrip('.')}. {best.evidence}"
         yield QuickWin("bottleneck", text, best.advice, effect, _evidence(run, "customers"))

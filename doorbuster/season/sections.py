@@ -25,7 +25,7 @@ from doorbuster.season.capacity_evidence import trend_sentence
 from doorbuster.season.indicators import LABELS, IndicatorWeek, Reading, limit_text
 from doorbuster.season.season_status import SeasonStatus
 from doorbuster.season.wording import SIGNS, counted, probability_text
-from doorbuster.units import format_count
+from doorbuster.units import format_estimate
 
 _SHOWN_DAYS, _SHOWN_WEEKS = 14, 8
 _CURVE_POINTS = 81
@@ -54,9 +54,9 @@ def _reserve_section(status: SeasonStatus) -> Section | None:
 def _demand_sentence(found: ForecastResult) -> str:
     day, hour = found.count("day", "orders"), found.count("hour", "visits")
     return (
-        f"The busiest day brings {format_count(round(day.median))} orders (95 % interval "
-        f"{format_count(round(day.low95))} to {format_count(round(day.high95))}), its busiest hour "
-        f"{format_count(round(hour.median))} visits; forecast by {found.method} from {found.source}."
+        f"The busiest day brings {format_estimate(day.median)} orders (95 % interval "
+        f"{format_estimate(day.low95)} to {format_estimate(day.high95)}), its busiest hour "
+        f"{format_estimate(hour.median)} visits; forecast by {found.method} from {found.source}."
     )
 
 

@@ -11,7 +11,7 @@ from doorbuster.season.capacity_evidence import CapacityEvidence
 from doorbuster.season.commands import SeasonCommands
 from doorbuster.season.reserve import reserve
 from doorbuster.season.run_evidence import RunEvidence
-from doorbuster.units import format_count, format_ratio
+from doorbuster.units import format_estimate, format_ratio
 
 NOT_TESTED = "not tested"
 MORE_DEMAND = 1.2
@@ -81,7 +81,7 @@ def _worse_year(
     if forecast is None or search is None:
         return WhatIf(question, NOT_TESTED, None, f"test it with: {commands.capacity()}")
     found = reserve(forecast, search.capacity)
-    lost = format_count(round(found.lost_orders_worse))
+    lost = format_estimate(found.lost_orders_worse)
     ratio = search.capacity.value / found.worse_per_s
     return WhatIf(question, f"capacity is {ratio:.2f} times it; {lost} orders above it", None, search.folder)
 

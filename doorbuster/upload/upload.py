@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from doorbuster.errors import UploadError, UsageError
+from doorbuster.output.tracking import Track, untracked
 from doorbuster.upload.destination import UploadTarget
 from doorbuster.upload.stored_file import RetryableError, StoredFile
 
@@ -32,9 +33,11 @@ def upload_run(
     *,
     say: Callable[[str], None] = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
+    track: Track = untracked,
 ) -> int:
     """Send the files of a run; returns how many.
 
+    Args: track: shows the progress.
     Raises: UploadError with the file that could not be sent; those before it are stored.
     """
     files = _files(folder)
@@ -45,7 +48,7 @@ def upload_run(
         sums.write_text("".join(f"{file.sha256.hex()}  {file.name}\n" for file in files), encoding="utf-8")
         files.append(_stored(CHECKSUMS, sums))
         to_send = files if destination.is_folder else [_archive(files, folder.name, Path(name))]
-        for file in to_send:
+        for file in track("uploading", to_send):
             _put(destination, file, say=say, sleep=sleep)
     return len(files)
 

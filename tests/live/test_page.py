@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from axe import axe_script, serious_findings
 
 from doorbuster.cli.live_view import shown
 from doorbuster.errors import UsageError
@@ -256,3 +257,18 @@ def test_a_browser_runs_nothing_of_the_texts_of_a_run(server, peak, page):
     assert page.js("document.documentElement.scrollWidth") <= 390
     assert foreign_requests(page, server) == []
     server.publish(title="A run", run=None, message="", series=None, verdict=None)
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory) -> str:
+    return axe_script(tmp_path_factory.mktemp("axe"))
+
+
+@pytest.mark.truth
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing_serious(server, peak, page, axe, width, dark):
+    server.publish(run=peak, step="running")
+    page.open(server.url, width=width, dark=dark)
+    page.wait_for("document.querySelectorAll('.figure').length === 6")
+    assert serious_findings(page, axe) == []

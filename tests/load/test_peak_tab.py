@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from axe import axe_script, serious_findings
 
 from doorbuster.locust_process import local_workers
 
@@ -65,7 +66,7 @@ def wait_for_port(url: str) -> None:
         time.sleep(0.1)
 
 
-def test_a_run_from_the_start_button_to_the_report(ui, page):
+def test_a_run_from_the_start_button_to_the_report(ui, page, tmp_path):
     url = ui
     wait_for_port(url)
     page.open(f"{url}/")
@@ -78,7 +79,10 @@ def test_a_run_from_the_start_button_to_the_report(ui, page):
     users = "fetch('/stats/requests').then((answer) => answer.json()).then((found) => found.user_count)"
     page.wait_for("Number(document.querySelectorAll('.figure b')[1].textContent) > 10")
     assert page.js(users) > 5  # customers, not workers
+    axe = axe_script(tmp_path)
+    assert serious_findings(page, axe) == []  # while it runs
     page.wait_for("document.documentElement.dataset.step === 'done'", limit_s=120)
+    assert serious_findings(page, axe) == []
     assert page.js("document.querySelector('#verdict strong').textContent")
     assert page.js("document.getElementById('report-link').textContent") == "Open the report"
     assert "A slow shop in the web UI" in page.js(

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from doorbuster.report.figures.charts import chart_table, render_svg
 from doorbuster.report.figures.heatmap import heat_level, heat_row
-from doorbuster.report.figures.palette import CYCLE, STYLES
+from doorbuster.report.figures.palette import CYCLE, STYLES, series_style
 from doorbuster.report.formatting import text_width_pt
 from doorbuster.report.render.terminal import print_section
 from doorbuster.report.section import Annotation, Chart, Column, Section, Series, Table, bucket_s
@@ -69,6 +69,12 @@ def test_every_pen_has_its_own_colour_and_every_outcome_its_own_hatch():
     assert len({pen.light for pen in pens.values()}) == len(pens)
     outcomes = [STYLES[name] for name in ("served", "abandoned", "turned_away", "queued_out", "dropped")]
     assert len({pen.hatch for pen in outcomes}) == 5
+
+
+def test_no_two_of_18_series_without_a_role_look_alike():
+    styles = [series_style("auto", position) for position in range(18)]
+    assert len({(style.variable, style.dash) for style in styles}) == 18
+    assert len({(style.variable, style.hatch) for style in styles}) == 18
 
 
 def test_labels_stay_text_and_time_reads_as_a_clock():

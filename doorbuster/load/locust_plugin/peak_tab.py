@@ -95,11 +95,12 @@ class PeakTab:
         if self._folder != folder:
             return
         report = folder / "index.html"
+        found = {"step": "done", "has_report": report.is_file(), "verdict": _verdict(folder)}
         if report.is_file():
             self._report = report
-        self._broadcast.publish(
-            json.dumps(last | {"step": "done", "has_report": report.is_file(), "verdict": _verdict(folder)})
-        )
+        else:
+            found["message"] = f"The report could not be written. Try: doorbuster report {folder}"
+        self._broadcast.publish(json.dumps(last | found))
 
     # ---- answers to browsers
 

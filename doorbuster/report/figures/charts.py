@@ -221,7 +221,8 @@ def _draw_scatter(axes: Axes, chart: Chart) -> None:
     for position, series in enumerate(chart.series):
         axes.plot(
             chart.x, _numbers(series.y), color=series_style(series.role, position).light, linestyle="",
-            marker=_MARKERS[position % len(_MARKERS)], markersize=4, label=one_line(series.name, 40),
+            marker=_MARKERS[(position + position // len(_MARKERS)) % len(_MARKERS)], markersize=4,
+            label=one_line(series.name, 40),
         )  # fmt: skip
 
 

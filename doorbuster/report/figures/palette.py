@@ -8,7 +8,7 @@ replaced by a CSS variable, which the page redefines for its dark form.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from doorbuster.records.outcome import Outcome, RequestOutcome
 
@@ -48,5 +48,13 @@ PAPER = "#fefefe"
 
 
 def series_style(role: str, position: int) -> SeriesStyle:
-    """The style of a role; without one, that of the series' position in its chart."""
-    return STYLES.get(_SAME.get(role, role)) or CYCLE[position % len(CYCLE)]
+    """The style of a role; without one, that of the series' position in its chart.
+
+    A colour that comes again has the dash and hatch of another one, so that no two of 18 series look alike.
+    """
+    known = STYLES.get(_SAME.get(role, role))
+    if known is not None:
+        return known
+    rounds, place = divmod(position, len(CYCLE))
+    other = CYCLE[(place + rounds) % len(CYCLE)]
+    return replace(CYCLE[place], dash=other.dash, hatch=other.hatch)

@@ -7,6 +7,7 @@ and in print, the static figures of the sections stand in their place.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from doorbuster.report.interactive.method import configuration, method
 from doorbuster.report.interactive.page_data import run_data
 from doorbuster.report.render.html import (
     SIGNS,
+    ThresholdRow,
     headline_section,
     page_environment,
     render_sections,
@@ -40,6 +42,7 @@ PANELS = {
     "generator_health": ("health",),
 }
 """The panels of the page's script that take the place of a section's figures; the script names them."""
+_INTERVAL = re.compile(r" \(95 % interval ([^();,]+)(?:, n = [\d,]+)?\)")
 FOLDED = frozenset({"generator_health"})
 REPLACED_TABLES = frozenset({"Slowest requests"})
 """Tables of sections with panels that the page's script shows itself."""
@@ -102,6 +105,7 @@ def engineer_part(
         for drawn in part.figures
         if can_redraw(drawn.chart)
     }
+    rows = [threshold_row(result) for result in results]
     data = run_data(RunContext(run), sections, redrawn, baseline)
     html = (
         page_environment()
@@ -112,7 +116,7 @@ def engineer_part(
             lead=headline_section(sections),
             thresholds_question=THRESHOLDS_QUESTION,
             thresholds_sentence=thresholds_sentence(results),
-            results=[threshold_row(result) for result in results],
+            results=rows,
             rendered_sections=rendered,
             method_question=METHOD_QUESTION,
             method=method(run.meta),
@@ -123,6 +127,7 @@ def engineer_part(
             panels=PANELS,
             folded=FOLDED,
             replaced_tables=REPLACED_TABLES,
+            answers={part.anchor: _without_known(part.section.sentence, rows) for part in rendered},
             added=ADDED,
             redrawn=redrawn,
             contents=contents,
@@ -135,6 +140,12 @@ def engineer_part(
         styles=page_styles(),
         scripts=(page_script(),),
     )
+
+
+def _without_known(sentence: str, rows: Sequence[ThresholdRow]) -> str:
+    """The sentence without the intervals, and their sample sizes, that the table of thresholds shows."""
+    known = {row.interval for row in rows}
+    return _INTERVAL.sub(lambda found: "" if found[1] in known else found[0], sentence)
 
 
 def thresholds_sentence(results: Sequence[ThresholdResult]) -> str:

@@ -33,11 +33,15 @@ def _delivered(context: RunContext) -> str:
     if not totals.planned:
         return "No customer was planned."
     missing, dropped = totals.in_flight_or_missing, totals.dropped
-    sent = totals.planned - dropped - max(missing, 0)
+    unplanned = sum(
+        int(series.started.sum()) for series in run.arrivals().values() if not series.planned.any()
+    )
+    count = totals.planned - unplanned or totals.planned  # of agents only, whose customers follow each other
+    sent = count - dropped - max(missing, 0)
     who = "visits" if context.is_plain else "customers"
-    planned = format_count(totals.planned)
+    planned = format_count(count)
     text = f"All {planned} planned {who} were delivered"
-    if sent < totals.planned:
+    if sent < count:
         parts = [
             f"{format_count(n)} {what}" for n, what in ((dropped, "dropped"), (missing, "missing")) if n > 0
         ]

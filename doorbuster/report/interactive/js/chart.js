@@ -210,7 +210,8 @@ class TimeChart {
       const y = Math.round(plot.valToPos(bound.at, "y", true));
       if (!(y > bbox.top && y < bbox.top + bbox.height)) continue;
       line(ctx, [bbox.left, y], [bbox.left + bbox.width, y], [6 * ratio, 3 * ratio]);
-      label(ctx, bound.label, bbox.left + bbox.width - 4 * ratio, y - 4 * ratio, "right");
+      const isHigh = y - bbox.top < 2 * MARK_FONT_PX * ratio; // where labels of moments, or the top line, would cross it
+      label(ctx, bound.label, bbox.left + bbox.width - 4 * ratio, y + (isHigh ? MARK_FONT_PX + 2 : -4) * ratio, "right");
     }
     for (const mark of this.marks) this.#mark(plot, mark);
     ctx.restore();
