@@ -6,12 +6,14 @@ import gzip
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -433,6 +435,111 @@ def test_postgresql_states_connections_and_waiting_locks(postgres, source):
     assert seen["commits_total", ()] >= 1
 
 
+PASSWORD = "ferns/and€gravel"
+
+
+@pytest.fixture
+def mariadb(free_port):
+    """The address of a server with 20 connections, the same with a wrong password, and its process."""
+    pytest.importorskip("pymysql", reason="needs pip install 'doorbuster[databases]'")
+    server = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin")
+    install = shutil.which("mariadb-install-db")
+    if server is None or install is None:
+        pytest.skip("MariaDB is not on this machine (apt install mariadb-server)")
+    user = "nobody" if os.geteuid() == 0 else None  # it refuses to run as root
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="doorbuster-test-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o777)
+        (start := Path(folder) / "start.sql").write_text(
+            "SET NAMES utf8mb4;\n"
+            f"CREATE USER shop@localhost IDENTIFIED BY '{PASSWORD}';\n"
+            "GRANT ALL ON *.* TO shop@localhost;\n"
+        )
+        data = f"--datadir={folder}/data"
+        made = [install, "--no-defaults", data, "--skip-test-db"]
+        subprocess.run(made, check=True, capture_output=True, cwd="/", user=user)
+        command = [
+            server, "--no-defaults", data, f"--port={port}", "--bind-address=127.0.0.1",
+            f"--socket={folder}/s", f"--init-file={start}", "--max-connections=20",
+            "--innodb-flush-log-at-trx-commit=0",
+        ]  # fmt: skip
+        running = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", user=user
+        )
+        try:
+            address = f"mysql://shop:{urllib.parse.quote(PASSWORD, safe='')}"
+            yield f"{address}@127.0.0.1:{port}", f"{address}x@127.0.0.1:{port}/mysql", running
+        finally:
+            running.terminate()
+            running.wait(timeout=30)
+
+
+def test_mysql_states_connections_and_row_locks(mariadb, source, monkeypatch):
+    import pymysql
+
+    from doorbuster.observe.sources.mysql import connection_settings
+
+    address, wrong, server = mariadb
+    monkeypatch.setattr("doorbuster.observe.sources.mysql.TIMEOUT_S", 1)
+
+    def connected():
+        try:
+            return pymysql.connect(**{**connection_settings(address), "read_timeout": 60})
+        except pymysql.OperationalError:
+            return None
+
+    first, second = until(connected, 30), connected()
+    cursor = first.cursor()
+    for sql in (
+        "CREATE DATABASE shop",
+        "CREATE TABLE shop.stock (n INT PRIMARY KEY, left_over INT)",
+        "INSERT INTO shop.stock VALUES (1, 5)",
+        "BEGIN",
+        "UPDATE shop.stock SET left_over = 4",
+    ):
+        cursor.execute(sql)
+    found = source("mysql", dsn=address)
+    waiting = ("saturation", (("resource", "row locks of src"),))
+    waiter = threading.Thread(target=second.cursor().execute, args=("UPDATE shop.stock SET left_over = 3",))
+    waiter.start()
+    seen = until(lambda: (now := values(found.read()))[waiting] == 1 and now)
+    first.rollback()
+    waiter.join()
+
+    assert seen["utilisation", (("resource", "connections of src"),)] == 3 / 20
+    assert seen["threads_running", ()] >= 2
+    assert seen["innodb_row_lock_waits_total", ()] == 1
+    assert seen["questions_total", ()] > 5
+    with pytest.raises(SourceError, match="Access denied for user 'shop'") as refused:
+        list(source("mysql", dsn=wrong).read())
+    assert "gravel" not in str(refused.value)
+
+    # As a server process that hangs, and one that has ended.
+    server.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(SourceError, match="timed out"):
+            list(found.read())
+    finally:
+        server.send_signal(signal.SIGCONT)
+    assert until(lambda: values(found.read())[waiting] == 0)
+    server.terminate()
+    server.wait(30)
+    with pytest.raises(SourceError, match="Lost connection"):
+        list(found.read())
+    with pytest.raises(SourceError, match="Can't connect"):
+        list(found.read())
+
+
+@pytest.mark.parametrize(
+    "dsn", ["mysql://shop:ferns/and@127.0.0.1:3306/x", "mysql://[::1", "postgresql://x@y", "host=127.0.0.1"]
+)
+def test_an_address_that_cannot_be_read_is_not_quoted(source, dsn):
+    pytest.importorskip("pymysql", reason="needs pip install 'doorbuster[databases]'")
+    with pytest.raises(SourceError, match="must be mysql://user:password@host") as refused:
+        source("mysql", dsn=dsn)
+    assert "ferns" not in str(refused.value)
+
+
 def test_a_database_that_is_away_is_a_failed_reading(source, free_port):
     pytest.importorskip("psycopg", reason="needs pip install 'doorbuster[databases]'")
     pytest.importorskip("pymysql", reason="needs pip install 'doorbuster[databases]'")
@@ -441,5 +548,3 @@ def test_a_database_that_is_away_is_a_failed_reading(source, free_port):
         list(source("postgresql", dsn=f"host=127.0.0.1 port={port} user=x").read())
     with pytest.raises(SourceError):
         list(source("mysql", dsn=f"mysql://x:y@127.0.0.1:{port}/z").read())
-    with pytest.raises(SourceError, match="must be mysql://"):
-        source("mysql", dsn="host=127.0.0.1")
