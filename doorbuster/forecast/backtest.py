@@ -1,4 +1,4 @@
-"""Rolling-origin backtest: what each method would have forecast, had it been asked earlier.
+"""Rolling-origin backtest: what each method would have forecast from earlier parts of the history.
 
 At the end of every month that leaves a year of history before it, each method forecasts the highest day of
 the next one to four months; a case is one such forecast of a month that is recorded completely. The error is
@@ -32,7 +32,7 @@ _YEAR = 12
 BASE = "growth x season"
 Months = Sequence[np.datetime64]
 Forecaster = Callable[[DailyDemand, Months], Sequence[float | None]]
-"""The highest day of each month, from the days before its origin; None if the method cannot tell."""
+"""The highest day of each month, from the days before its origin; None where the method has no forecast."""
 
 
 @dataclass(frozen=True, slots=True)

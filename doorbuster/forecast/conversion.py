@@ -1,8 +1,8 @@
 """Orders to visits to page requests, with the conversion of the peak itself.
 
 Conversion rises in a peak: visitors of the sale came to buy. In the visits of one shop it was 25 % in
-November and 10 % in March (Sakar et al., 2018, "Online shoppers purchasing intention"). So a mix from an
-average day tests too few checkouts.
+November and 10 % in March (Sakar et al., 2018, "Online shoppers purchasing intention"). A mix from an average
+day therefore tests too few checkouts.
 """
 
 from __future__ import annotations

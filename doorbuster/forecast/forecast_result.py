@@ -103,7 +103,7 @@ class ForecastResult:
 def read_forecast(file: Path) -> ForecastResult:
     """Read a forecast.
 
-    Raises: RecordError when the file cannot be read or is none.
+    Raises: RecordError when the file cannot be read or is not a forecast.
     """
     found = read_result(file, FORECAST_SCHEMA, ForecastResult)
     wrong = _inconsistency(found)
@@ -113,7 +113,7 @@ def read_forecast(file: Path) -> ForecastResult:
 
 
 def _inconsistency(found: ForecastResult) -> str:
-    """What a forecast of this program never has; "" if nothing."""
+    """The first inconsistency in the file; "" if there is none."""
     rows = {(row.period, row.counted) for row in found.demand}
     if rows != {(period, counted) for period in PERIODS for counted in COUNTED}:
         return "it lacks a row of the demand"
@@ -138,7 +138,7 @@ def _inconsistency(found: ForecastResult) -> str:
     try:
         dates = [date.fromisoformat(day) for day in days]
     except ValueError:
-        return "it has a day that is none"
+        return "it has a day that does not exist"
     factors = (found.growth, *found.campaigns, *([found.season_factor] if found.season_factor else ()))
     if any(not 0 < one.low <= one.high for one in factors) or (dates[0] - dates[3]).days > _MOST_DAYS:
         return "a factor or its span of time is impossible"

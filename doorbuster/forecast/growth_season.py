@@ -5,10 +5,10 @@
     a   mean open day of the base of the last season's peak (season_calendar.base_months)
     A   the same a year later; G = A / a is the growth, F the season factor
     M   the highest day of the last season's peak month
-    m   ln of the highest day of a month, resampled: what chance alone makes of it
+    m   ln of the highest day of a month, resampled: its random variation
 
-Last year's highest day is one draw of chance, next year's is another, so the forecast has the difference of
-two. The forecast's centre is G M itself.
+Last year's highest day is one random draw, next year's is another, so the forecast has the difference of
+two. Its centre is G M itself.
 
 - G is bootstrapped in blocks of a week in both years, because neighbouring days resemble each other.
 - m comes from days resampled around their level: the median of a week, times the effect of the weekday. A
@@ -175,7 +175,7 @@ def _peak_draws(
     demand: DailyDemand, seasons: list[np.datetime64], carried: list[float], growth_draws: Draws,
     rng: np.random.Generator,
 ) -> Draws:  # fmt: skip
-    """Growth x a past season at random x two draws of what chance makes of a highest day."""
+    """Growth x a random past season x the ratio of two draws of the random variation of a highest day."""
     n = len(growth_draws)
     chance = [_highest_days(demand, month, rng, 2 * n) for month in seasons]
     which = rng.integers(len(seasons), size=n)

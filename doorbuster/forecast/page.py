@@ -14,7 +14,7 @@ from doorbuster.units import format_count, format_estimate, round_to_three_digit
 METHOD = (
     (
         "Base: the highest day of the last season times growth. Its interval comes from bootstrapped weeks "
-        "of the base and from what chance makes of a highest day; the formulas are in "
+        "of the base and from the random variation of a highest day; the formulas are in "
         "doorbuster/forecast/growth_season.py."
     ),
     (
@@ -187,9 +187,7 @@ def _methods(found: ForecastResult) -> Section:
 def _methods_sentence(found: ForecastResult) -> str:
     used: MethodScore | None = next((score for score in found.scores if score.chosen), None)
     if used is None:
-        return (
-            "The season factor was stated, so no method was chosen; the history is too short for a backtest."
-        )
+        return "The season factor was stated; the history is too short to choose a method by a backtest."
     if used.mean_error is None:
         return f"{used.method}: the history is too short for a backtest, which needs two years."
     models = len(found.scores) - 1

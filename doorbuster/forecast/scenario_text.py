@@ -16,11 +16,11 @@ from doorbuster.scenario.parsing.values import MAX_RATE_PER_S
 _ENOUGH_CUSTOMERS = 420  # in a run, so that a threshold of 98 % can be proven
 _MIN_RUN_S, _MAX_RUN_S = 90, 900
 _PROVABLE = ((0.99, 700), (0.98, 400), (0.97, 250), (0.95, 140), (0.9, 70), (0.8, 25))
-_FEWEST_ORDERS = 60  # fewer prove no share of interest, and keep a capacity search waiting
+_FEWEST_ORDERS = 60  # fewer cannot prove a useful share, and make a capacity search slow
 _ABANDONED_PER_ORDER = 0.69 / 0.31
 _BROWSE, _SEARCH = 55, 13
-_MAX_BUY = 0.28  # so that abandoned baskets and browsing keep a share
-_SPARE = 1.35  # customers per second above the peak that the request ceiling allows for
+_MAX_BUY = 0.28  # leaves a share for abandoned baskets and browsing
+_SPARE = 1.35  # the request ceiling over the requests expected at the peak
 _REQUESTS_PER_VISIT = 15
 
 
@@ -72,7 +72,7 @@ def worse_peak(found: ForecastResult) -> PeakDemand:
 def scenario_like(base: Scenario, found: ForecastResult, wanted: PeakDemand) -> str:
     """The scenario `base` with the forecast demand in place of its own, over the same time, without comments.
 
-    Raises: ScenarioError if it is not valid with this demand, such as a threshold on a phase it has not.
+    Raises: ScenarioError if it is not valid with this demand, such as a threshold on a phase that it lacks.
     """
     plan = _plan(found, wanted.rate_per_s)
     values = scenario_values(base)

@@ -19,7 +19,7 @@ WORSE_FILE = "peak-1-in-10-years.yaml"
 def write_forecast(found: ForecastResult, folder: Path, base: Scenario | None = None) -> tuple[Path, ...]:
     """Write the result, the page and both scenarios; returns their paths.
 
-    Args: base: whose customers, target and thresholds the scenarios have; None for the embedded shop.
+    Args: base: scenario from which customers, target and thresholds are taken; None for the embedded shop.
     Raises: RecordError when the folder cannot be written; ScenarioError if `base` does not fit the demand.
     """
     page = render_sections_page(

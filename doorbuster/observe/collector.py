@@ -1,8 +1,8 @@
-"""Reads every source in a thread of its own, and collects what they say by second of the run.
+"""Reads every source in a thread of its own, and collects the values by second of the run.
 
 Rules:
-- A source that fails is tried again at its next turn; its state changes become events, and `up` says in every
-  interval whether it could be read. Nothing it does ends the run.
+- A source that fails is read again at its next turn; changes of its state become events, and `up` records in
+  every interval whether it could be read. A source never ends the run.
 - Numbers of series, lengths of names and values are bounded, whatever a source sends.
 """
 
@@ -34,7 +34,7 @@ ObservedRow = tuple[int, str, str, str, float]
 
 
 class ObservedEvent(NamedTuple):
-    """What people should know about a source. at_s: seconds since the start of the run."""
+    """A message about a source for the report. at_s: seconds since the start of the run."""
 
     at_s: float
     text: str
@@ -98,7 +98,7 @@ class Collector:
             except Exception as error:  # noqa: BLE001  a library of a database may raise anything
                 self._failed(reading, SourceError(f"{type(error).__name__}: {error}"))
             else:
-                # A busy server works out its values just before it answers, however long that took.
+                # A busy server computes its values just before it answers, however long the answer took.
                 self._succeeded(reading, samples, time.perf_counter())
             if ending:
                 break

@@ -19,7 +19,7 @@ _ESCAPED = re.compile(r"\\(.)")
 
 
 def parse_exposition(text: str) -> Iterator[TargetSample]:
-    """The samples of a page. Raises: ValueError with the first line that has no meaning."""
+    """The samples of a page. Raises: ValueError with the first line that cannot be parsed."""
     types: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
@@ -68,4 +68,4 @@ def _number(text: str, number: int) -> float:
     try:
         return float(text.replace("Inf", "inf"))
     except ValueError:
-        raise ValueError(f"line {number} has a value that is no number: {text[:40]!r}") from None
+        raise ValueError(f"line {number} has a value that is not a number: {text[:40]!r}") from None

@@ -34,7 +34,7 @@ class MetricSource(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of connections and ports."""
+        """Release connections and ports."""
         ...
 
 

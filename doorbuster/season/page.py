@@ -31,7 +31,7 @@ METHOD = (
         "Headroom is capacity over demand, both log-normal with the intervals that the search and the "
         "forecast show; the probability that the peak holds is that of capacity being at least the demand "
         "(doorbuster/capacity/headroom.py). The answer is yes from 95 %, probably from 50 %, probably not "
-        "from 5 %; a failed run of the expected peak, or orders that went wrong, make it no."
+        "from 5 %; a failed run of the expected peak, or lost, duplicated or oversold orders, make it no."
     ),
     (
         "Lost orders are the expected demand above the capacity, hour by hour of the peak day (Margrabe, "
@@ -83,7 +83,7 @@ def _badge(status: SeasonStatus) -> str:
 def season_sentence(status: SeasonStatus) -> str:
     """Will it hold, and why, in one sentence."""
     if status.forecast is None:
-        return "The demand of the peak is not forecast yet, so nobody knows whether the shop holds."
+        return "The demand of the peak is not forecast yet, so it is unknown whether the shop holds."
     rate = status.forecast.rate
     ends = f"95 % interval {rate.low95:.3g} to {rate.high95:.3g}"
     demand = f"{rate.median:.3g} customers per second ({ends})"
@@ -146,7 +146,7 @@ def _will_it_hold(status: SeasonStatus) -> Fact:
 
 
 def _how_sure(status: SeasonStatus) -> Fact:
-    """The weaker of the two intervals, as a factor either way, and what they rest on."""
+    """The wider of the two intervals, as a factor either way, and the evidence behind them."""
     if status.held is None:
         return Fact("How sure?", "–", "nothing to judge yet")
     demand, capacity = status.held.demand, status.held.capacity

@@ -18,7 +18,7 @@ from doorbuster.season.run_evidence import RunEvidence
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.units import format_count, format_estimate, format_ratio
 
-_RETRIES = 1.1  # attempts for one request, from which retries are a load of their own
+_RETRIES = 1.1  # attempts per request from which retries are reported
 # "Below 10 % barely used, 30 to 70 % improvable, above 80 % healthy" (Hypernode).
 _CACHE_HEALTHY, _CACHE_BARELY = 0.8, 0.3
 _ABANDONED_SHARE = 0.1
@@ -39,7 +39,7 @@ _INTEGRITY = {
         "Answer a repeated order with its first result."
     ),
     "orders_wrong_total": (
-        "order has", "orders have", "another total than shown", "Take the total from one calculation."
+        "order has", "orders have", "another total than shown", "Compute the total in one place."
     ),
 }  # fmt: skip
 

@@ -74,15 +74,15 @@ def _demand(facts: CoverageFacts) -> Iterator[UncoveredRisk]:
 
 
 def _targets(facts: CoverageFacts) -> Iterator[UncoveredRisk]:
-    """Evidence of several shops does not add up."""
+    """Runs and searches of several targets cannot be combined."""
     names = [*(run.target for run in facts.runs), *(one.target for one in facts.searches if one.target)]
     targets = sorted(set(names))
     if len(targets) > 1:
         latest = next((one.target for one in reversed(facts.searches) if one.target), "")
         of = f"; the headroom is that of {latest}" if latest else ""
         yield UncoveredRisk(
-            f"Runs and searches are of different targets: {'; '.join(targets)}{of}.",
-            "test the shop of the peak, and keep others in a season of their own",
+            f"Runs and searches were made against different targets: {'; '.join(targets)}{of}.",
+            "test the shop of the peak, and keep other targets in another season",
         )
 
 
@@ -106,7 +106,7 @@ def _channels(facts: CoverageFacts) -> Iterator[UncoveredRisk]:
     if missing:
         yield UncoveredRisk(
             f"Channels that no run loaded: {', '.join(missing)}.",
-            "add those your shop has to a scenario, or leave it at that",
+            "add those that your shop has to a scenario",
         )
 
 
@@ -131,7 +131,8 @@ def _recovery(facts: CoverageFacts) -> Iterator[UncoveredRisk]:
 def _duration(facts: CoverageFacts) -> Iterator[UncoveredRisk]:
     if facts.runs and max(run.meta.duration_s for run in facts.runs) < _SOAK_S:
         yield UncoveredRisk(
-            "No run took half an hour: leaks and full queues or disks would not show.", "doorbuster run soak"
+            "No run lasted half an hour, so leaks and growing queues or disks would not have shown.",
+            "doorbuster run soak",
         )
 
 

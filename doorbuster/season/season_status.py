@@ -83,7 +83,7 @@ class SeasonStatus:
 
     @property
     def contradiction(self) -> str:
-        """What a run showed that no capacity makes good; "" if nothing."""
+        """A run's result that makes the answer no, whatever the capacity; "" if there is none."""
         wrong = next((win for win in self.wins if win.is_integrity), None)
         if wrong is not None:
             return f"in run {wrong.evidence.partition(':')[0]}, {wrong.finding.rstrip('.')}"

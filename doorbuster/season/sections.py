@@ -155,7 +155,7 @@ def _indicator_section(status: SeasonStatus) -> Section:
     if status.weeks:
         tables.append(_week_table(status.weeks[-_SHOWN_WEEKS:]))
     return Section(
-        name="indicators", question="How are the five indicators, day by day?",
+        name="indicators", question="What are the five indicators, day by day?",
         sentence=_indicator_sentence(status), tables=tuple(tables),
     )  # fmt: skip
 
@@ -168,7 +168,7 @@ def _indicator_sentence(status: SeasonStatus) -> str:
     colours = [reading.colour for reading in status.readings.values()]
     counts = [f"{colours.count(colour)} {colour}" for colour in SIGNS if colour in colours]
     if colours.count("unknown") == len(colours):
-        return "None is measured yet: the first usable run starts the record."
+        return "None is measured yet; they begin with the first usable run."
     return f"Of five, {', '.join(counts)}."
 
 
@@ -242,7 +242,7 @@ def _industry_section(status: SeasonStatus) -> Section:
     columns = (Column("Figure"), Column("Ours"), Column("Published"), Column("Source"))
     return Section(
         name="industry", question="How does that compare with others?",
-        sentence="Most published figures are statements of the press or of vendors: anchors, not truth.",
+        sentence="Most published figures are statements of the press or of vendors, not evidence.",
         tables=(Table("Ours and the industry's", columns, rows),),
     )  # fmt: skip
 
@@ -269,7 +269,7 @@ def _evidence_section(status: SeasonStatus) -> Section:
         Column("Result"),
     )
     return Section(
-        name="evidence", question="Which runs does this rest on?",
+        name="evidence", question="Which runs and searches were used?",
         sentence=f"{counted(len(status.runs), 'run')} and "
         f"{counted(len(status.searches), 'capacity search', 'capacity searches')}.",
         findings=tuple(f"Not used: {text}" for text in status.unusable[:_SHOWN_DAYS]),

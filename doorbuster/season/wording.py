@@ -9,7 +9,7 @@ SIGNS: dict[Colour, str] = {"green": "✓", "amber": "!", "red": "✗", "unknown
 
 
 def probability_text(value: float) -> str:
-    """ "95.3 %", and no certainty."""
+    """ "95.3 %"; never 0 % or 100 %."""
     return (
         "more than 99.9 %" if value > 0.999 else "less than 0.1 %" if value < 0.001 else format_ratio(value)
     )

@@ -103,7 +103,9 @@ def test_packed_files_are_read_and_damaged_ones_refused(tmp_path):
 
 def test_a_dump_of_several_tables_needs_the_name_of_one(read):
     text = POSTGRES + POSTGRES.replace("orders", "returns")
-    with pytest.raises(UsageError, match="fills several tables; name one with --table: orders, returns"):
+    with pytest.raises(
+        UsageError, match="has rows for several tables; name one with --table: orders, returns"
+    ):
         read(text, "dump.sql", measure="orders")
     assert read(text, "dump.sql", measure="orders", table="returns")["orders"].counts.sum() == 3.0
 
@@ -134,10 +136,10 @@ def test_every_problem_is_reported_with_its_line(read):
     ("text", "options", "message"),
     [
         ("", {}, "has no table"),
-        ("date,orders\n", {}, "nothing is counted in it"),
+        ("date,orders\n", {}, "has no counts above 0"),
         ("a,b\n1,2\n", {}, "no column is recognised as the time"),
-        ("date,n\n2024-01-01,2\n", {}, "say --measure orders or --measure visits"),
-        ("date,orders\n1/2/2024,2\n", {}, "may mean two days"),
+        ("date,n\n2024-01-01,2\n", {}, "add --measure orders or --measure visits"),
+        ("date,orders\n1/2/2024,2\n", {}, "has ambiguous dates"),
         ("date,orders\n2024-01-01,2\n", {"count_column": "m"}, "has no column m; it has date, orders"),
         ("date,orders\n2024-01-01,2\n", {"time_zone": "Mars"}, "is not a time zone"),
         ("-- nothing\n", {}, "no INSERT or COPY"),

@@ -34,7 +34,7 @@ NTH_DAY = "nth_day"
 
 @dataclass(frozen=True, slots=True)
 class HistoryOptions:
-    """What the user said about the files; None: find out."""
+    """What the user stated about the files; None: recognised from the file."""
 
     measure: Measure | None = None
     time_column: str | None = None
@@ -103,14 +103,14 @@ def _counts(
 
 
 def _hinted(file: str, names: Sequence[str], identity: int | None) -> Measure:
-    """Orders or visits, by what the columns are called."""
+    """Orders or visits, by the names of the columns."""
     looked_at = names if identity is None else [names[identity]]
     kinds: list[Measure] = [
         kind for kind, words in _HINTS.items() if any(word in name for word in words for name in looked_at)
     ]
     if len(kinds) != 1:
         raise UsageError(
-            f"{file}: it is unclear whether it counts orders or visits; say --measure orders or "
+            f"{file}: it is unclear whether it counts orders or visits; add --measure orders or "
             "--measure visits"
         )
     return kinds[0]

@@ -13,7 +13,7 @@ from doorbuster.forecast.input.table_rows import TableRows
 def read_parquet_rows(path: Path, wanted: Sequence[str]) -> TableRows:
     """The table of a Parquet file; only the columns `wanted`, if any are named.
 
-    Raises: UsageError if polars is missing or the file is none.
+    Raises: UsageError if polars is missing or the file is not Parquet.
     """
     try:
         import polars

@@ -32,7 +32,7 @@ _GRAINS: dict[Grain, str] = {"day": "D", "hour": "h", "minute": "m"}
 
 @dataclass(slots=True)
 class _Collected:
-    """What was read so far of one measure."""
+    """The rows of one measure read so far."""
 
     counts: dict[datetime, float] = field(default_factory=lambda: defaultdict(float))
     first_times: dict[str, datetime] = field(default_factory=dict)
@@ -65,7 +65,9 @@ def read_history(
     series = {measure: _series(measure, found, source, tuple(notes)) for measure, found in collected.items()}
     series = {measure: found for measure, found in series.items() if found.counts.sum() > 0}
     if not series:
-        raise UsageError(f"{source}: nothing is counted in it; every count is 0 or the table has no rows")
+        raise UsageError(
+            f"{source}: has no counts above 0; export the table with its rows, or name another column"
+        )
     return series
 
 
@@ -158,7 +160,7 @@ def _nth(text: str, first_day: datetime | None) -> datetime | None:
 
 def _doubts(file: str, parser: TimeStampParser) -> list[FileProblem]:
     if parser.ambiguous and not parser.layout:
-        rule, way_out = "has dates that may mean two days", "say which: --date-format %d/%m/%Y or %m/%d/%Y"
+        rule, way_out = "has ambiguous dates", "add --date-format %d/%m/%Y or %m/%d/%Y"
         return [FileProblem(file, 0, 0, "", rule, parser.ambiguous, way_out)]
     if len(parser.offsets) > 2 and parser.zone is None:
         rule, way_out = "has more than two UTC offsets", "name the shop's zone, e.g. --timezone Europe/London"
@@ -179,7 +181,7 @@ def _series(measure: Measure, found: _Collected, source: str, notes: tuple[str, 
 
 
 def _grain(times: np.ndarray, *, events: bool) -> Grain:
-    """The coarsest grain that keeps all times; events with a time of day are counted by the minute."""
+    """The coarsest grain that loses no time of day; single events are counted by the minute."""
     seconds = times.astype(np.int64)
     if not (seconds % 86_400).any():
         return "day"

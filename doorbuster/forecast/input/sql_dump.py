@@ -26,7 +26,7 @@ Row = tuple[int, Sequence[str]]
 
 
 def read_sql_rows(path: Path, table: str | None) -> TableRows:
-    """The rows of a table of the dump; `table` may be None if the dump fills only one.
+    """The rows of a table of the dump; `table` may be None if only one table of the dump has rows.
 
     Raises: UsageError if the dump has no such table, or several and none is named.
     """
@@ -44,7 +44,7 @@ def read_sql_rows(path: Path, table: str | None) -> TableRows:
         raise UsageError(f"{path}: has no INSERT or COPY with rows; dump the table of orders with its data")
     wanted = table.lower() if table else next(iter(tables))
     if wanted not in tables or (table is None and len(tables) > 1):
-        which = f"has no rows for a table {table}" if table else "fills several tables"
+        which = f"has no rows for a table {table}" if table else "has rows for several tables"
         raise UsageError(f"{path}: {which}; {_WAY_OUT}: {', '.join(sorted(tables))}")
     named, parts = tables[wanted]
     if not named:

@@ -43,7 +43,7 @@ class TimeStampParser:
         self.ambiguous = ""
 
     def parse(self, text: str) -> datetime | None:
-        """The wall-clock time, without a time zone; None if it is none."""
+        """The wall-clock time, without a time zone; None if the text is not a time."""
         text = text.strip().strip("\"'")
         found = self._read(text)
         if found is None or found.tzinfo is None:

@@ -22,7 +22,7 @@ class _GraphiteServer(socketserver.ThreadingTCPServer):
 
 
 class _GraphiteHandler(socketserver.StreamRequestHandler):
-    """One sender; a line without a meaning is counted and skipped."""
+    """One sender; a line that cannot be parsed is counted and skipped."""
 
     def handle(self) -> None:
         server = self.server
@@ -36,7 +36,7 @@ class _GraphiteHandler(socketserver.StreamRequestHandler):
 
 
 def parse_line(line: str, unix_to_counter: float) -> TargetSample | None:
-    """The sample of a line, with tags in Graphite's form: name;tag=value. None if it has no meaning."""
+    """The sample of a line, with tags in Graphite's form: name;tag=value. None if it cannot be parsed."""
     parts = line.split()
     if len(parts) != 3:
         return None

@@ -73,7 +73,7 @@ class HttpReader:
         if answer.status != http.client.OK:
             hint = ", which is not followed" if answer.status in (301, 302, 303, 307, 308) else ""
             said = f": {body[:MAX_SHOWN].decode('utf-8', 'replace')}" if body and not hint else ""
-            raise SourceError(f"it answers with status {answer.status}{hint}{said}")
+            raise SourceError(f"the server answered with status {answer.status}{hint}{said}")
         if answer.will_close:
             self.close()
         return HttpText(body.decode("utf-8", "replace"), {k.lower(): v for k, v in answer.getheaders()})

@@ -1,4 +1,4 @@
-"""Observes processes of this machine: a process and its children, found by number, port or command.
+"""Observes processes of this machine: a process and its children, found by process id, port or command.
 
 Of each: processor, busiest thread, memory, threads, descriptors, disk, and connections that wait to be
 accepted on its port. A thread is busy while it runs or waits for a processor, so that a program with one
@@ -72,7 +72,7 @@ class ProcessSource:
     @property
     def _what(self) -> str:
         if self._pid is not None:
-            return f"with the number {self._pid}"
+            return f"with process id {self._pid}"
         return f"listening on port {self._port}" if self._port is not None else f"named {self._command!r}"
 
     def _usage(self, processes: list[psutil.Process]) -> Iterator[TargetSample]:

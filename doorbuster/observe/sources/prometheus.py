@@ -96,7 +96,7 @@ class PrometheusSource:
 
 def _matrix(data: Any) -> list[Any]:
     if not isinstance(data, dict) or data.get("resultType") != "matrix":
-        raise SourceError("a query must give numbers over time; it gave " + str(data)[:60])
+        raise SourceError("a query must return numbers over time; it returned " + str(data)[:60])
     return list(data["result"])
 
 

@@ -16,7 +16,7 @@ class ReceivedSamples:
     def __init__(self) -> None:
         self._turn = threading.Lock()
         self._waiting: list[TargetSample] = []
-        self.refused = 0  # messages without a meaning, and values beyond the bound
+        self.refused = 0  # messages that cannot be parsed, and values beyond the bound
 
     def add(self, samples: list[TargetSample]) -> None:
         """Keep samples until `take`, up to the bound."""
