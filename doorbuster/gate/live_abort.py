@@ -14,7 +14,6 @@ Rules:
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from doorbuster.gate.observed_metrics import UP, observed_data
 from doorbuster.gate.threshold_decision import decide
 from doorbuster.gate.threshold_result import MetricData, NoData, RateCounts, ThresholdResult
 from doorbuster.records.batch import Batch, ObservedValue
-from doorbuster.records.observed_reader import ObservedSeries
+from doorbuster.records.observed_reader import ObservedSeries, read_labels
 from doorbuster.scenario import METRICS, AbortRule, LocustScenario, Phase, Scenario, Threshold, find_phases
 from doorbuster.scenario.abort_rules import ObservedAbortRule
 from doorbuster.scenario.observation.observe import Limit, SeriesSelector
@@ -220,6 +219,6 @@ class LiveObserved:
 
     def _series(self) -> list[ObservedSeries]:
         return [
-            ObservedSeries(source, name, json.loads(labels), np.array(seconds), np.array(values))
+            ObservedSeries(source, name, read_labels(labels), np.array(seconds), np.array(values))
             for (source, name, labels), (seconds, values) in self._values.items()
         ]

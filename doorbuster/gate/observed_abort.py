@@ -10,7 +10,6 @@ Rules:
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from doorbuster.gate.observed_metrics import values_in_unit
 from doorbuster.gate.threshold_decision import format_in_unit
 from doorbuster.gate.threshold_result import NoData
 from doorbuster.records.batch import ObservedValue
-from doorbuster.records.observed_reader import ObservedSeries
+from doorbuster.records.observed_reader import ObservedSeries, read_labels
 from doorbuster.scenario.abort_rules import ObservedAbortRule
 from doorbuster.scenario.demand.phases import Phase, phase_seconds
 from doorbuster.scenario.observation.observe import Limit, Observe, SeriesSelector
@@ -158,5 +157,4 @@ def _series(row: ObservedValue) -> ObservedSeries:
 
 @lru_cache(maxsize=10_000)
 def _labels(text: str) -> Mapping[str, str]:
-    labels: dict[str, str] = json.loads(text)
-    return labels
+    return read_labels(text)

@@ -12,6 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbuster.records.secondary_metrics import SecondaryMetricsReader
+from doorbuster.records.storable import storable_text
+
+
+def read_labels(text: str) -> dict[str, str]:
+    """The labels of a series from their JSON text, as texts that can be written."""
+    labels = json.loads(text)
+    return {storable_text(str(key)): storable_text(str(value)) for key, value in labels.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +58,7 @@ class ObservedReader(SecondaryMetricsReader):
         rows = self._select("SELECT series, second, value FROM observed ORDER BY series, second")
         for number, values in groupby(rows, key=itemgetter(0)):
             source, name, labels = described[number]
-            texts = {str(key): str(value) for key, value in json.loads(labels).items()}
+            texts = read_labels(labels)
             columns = np.array([row[1:] for row in values], np.float64)
             found.append(ObservedSeries(source, name, texts, columns[:, 0].astype(np.int64), columns[:, 1]))
         return tuple(sorted(found, key=lambda one: (one.source, one.name, sorted(one.labels.items()))))

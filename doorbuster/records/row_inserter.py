@@ -1,6 +1,7 @@
 """Inserts the rows of reports into a run file, within the transaction of the writer.
 
-A row that SQLite refuses is left out and counted with its reason: it never keeps others from being stored.
+A row that SQLite refuses is tried again with its texts escaped; if that fails, it is left out and counted
+with its reason: it never keeps others from being stored.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ import heapq
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from doorbuster.records.batch import Batch, Event, Exemplar, ObservedValue, SeriesKey
-from doorbuster.records.storable import ROW_REFUSED
+from doorbuster.records.storable import ROW_REFUSED, storable_row
 
 SLOWEST_PER_SERIES = 5
 ERRORS_PER_SERIES = 3  # the first with distinct texts
@@ -64,6 +65,11 @@ class RowInserter:
             lambda row: (self._observed_id(row[1:4]), row.second, row.value),
         )
 
+    def insert_browsers(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert what browser probes recorded into one of their tables."""
+        places = ", ".join("?" * len(rows[0])) if rows else ""
+        self._many(f"INSERT INTO {table} VALUES ({places})", rows, tuple)  # noqa: S608  constants
+
     def insert_refusals(self) -> None:
         """Insert an event for each reason why rows were left out since the last call."""
         for reason, n in self._refused.items():
@@ -87,10 +93,10 @@ class RowInserter:
         self._db.execute("RELEASE rows")
 
     def _one_by_one(self, sql: str, rows: Iterable[Any], values: Callable[[Any], tuple[Any, ...]]) -> None:
-        table = sql.split()[2]
+        table = sql.partition(" INTO ")[2].split()[0]
         for row in rows:
             try:
-                self._db.execute(sql, values(row))
+                self._db.execute(sql, values(storable_row(row)))
             except _OF_A_ROW as error:
                 self._refused[f"{table}: {_reason(error)}"] += 1
 

@@ -174,9 +174,8 @@ class RunWriter:
         }
         with self._transaction("record the browser probes"):
             for table, values in rows.items():
-                for row in values:
-                    places = ", ".join("?" * len(row))
-                    self._db.execute(f"INSERT INTO {table} VALUES ({places})", row)  # noqa: S608  constants
+                self._rows.insert_browsers(table, values)
+            self._rows.insert_refusals()
 
     def shift_requests(self, by_s: int) -> None:
         """Move requests and exemplars earlier, for an import that learns the start of the run at its end."""

@@ -5,7 +5,16 @@ from __future__ import annotations
 import msgpack
 import pytest
 
-from doorbuster.records.batch import Batch, CustomerCount, Event, Exemplar, OrderAttempt, SeriesKey
+from doorbuster.records.batch import (
+    Batch,
+    CustomerCount,
+    Event,
+    Exemplar,
+    ObservedValue,
+    OrderAttempt,
+    SeriesKey,
+)
+from doorbuster.records.browser import BrowserPage, BrowserRecords, BrowserVisit
 from doorbuster.records.ledger import Ledger, LedgerLine, LedgerOrder, LedgerStock
 from doorbuster.records.reader import Run
 from doorbuster.records.storable import (
@@ -84,12 +93,45 @@ def test_rows_that_only_sqlite_refuses_are_left_out_one_by_one(run_writer_of):
     )
     surrogate = Exemplar("error", 0, SERIES, 1, "id", "x")
     writer.write([batch(customers=(served, *bad, served), exemplars=(surrogate,), orders=(GOOD,))])
-    assert sum(row.n for row in run.customers()) == 4
+    assert sum(row.n for row in run.customers()) == 8  # texts are escaped, whatever they were
     assert [order.order_ref for order in run.orders()] == ["R1"]
     refused = [event.text for event in run.events() if event.kind == "row_refused"]
-    assert len(refused) == 5
+    assert len(refused) == 2
     writer.write([Batch("w", 1, customers=(served,))])
-    assert sum(row.n for row in run.customers()) == 6
+    assert sum(row.n for row in run.customers()) == 10
+
+
+def page(**values) -> BrowserPage:
+    """A page that a browser probe recorded."""
+    plain = {
+        "probe": 1, "visit": 1, "at_s": 1.0, "page": "home", "outcome": "ok", "status": 200, "detail": "",
+        "load_ms": 1.0, "ttfb_ms": 1.0, "fcp_ms": 1.0, "lcp_ms": 1.0, "inp_ms": None, "cls": 0.0,
+        "long_tasks": 0, "long_task_ms": 0.0, "failed_resources": 0, "console_errors": 0, "blocked": 0,
+    }  # fmt: skip
+    return BrowserPage(**plain | values)
+
+
+def test_what_a_page_makes_its_browser_say_costs_that_page_at_most(run_writer_of):
+    writer, run = run_writer_of()
+    visit = BrowserVisit(1, 1, 1.0, "complete", 3.0, 1.0)
+    odd = (page(load_ms=float("inf")), page(status=2**70), page(cls=-1.0), page(page=None))
+    writer.write_browsers(BrowserRecords((visit,), (page(detail="\ud83d"), *odd, page(page="cart")), ()))
+    assert [one.page for one in run.browsers().pages] == ["home", "cart"]
+    refused = [event.text for event in run.events()]
+    assert len(refused) == 4
+    assert all(text.startswith("browser_pages: ") for text in refused)
+
+
+def test_events_and_values_of_the_target_are_escaped(run_writer_of):
+    writer, run = run_writer_of()
+    odd = ObservedValue(1, "db", "rows", '{"table": "\\ud83d"}', 1.0)
+    writer.write(
+        (), (Event(1.0, "ledger_unreadable", "cut \ud83d"),), (odd, odd._replace(value=float("nan")))
+    )
+    (series,) = run.observed()
+    assert dict(series.labels) == {"table": "\\ud83d"}
+    texts = [event.text for event in run.events()]
+    assert texts == ["observed: UnstorableError: nan is not a finite number", "cut \\ud83d"]
 
 
 def test_amounts_and_references():
