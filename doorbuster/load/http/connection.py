@@ -36,7 +36,7 @@ class Connection(GeventSocket):
     After `exchange` or `read`: complete, and if so status; head (without the empty line), chunks[:body_parts]
     (the body as it came over the wire), received (bytes), first_byte_at (clock), lenient (what was odd about
     the answer, or ""). `unsent` says that the last request did not leave this machine. `delivered`: bytes of
-    the body that a stream has taken from `chunks`.
+    the body that a stream has taken from `chunks`. `session_reads`: how often its TLS session is still read.
 
     `_untouched` tells whether anything followed the answer, at no cost in Python: the end of the answer adds
     one item, and llhttp's callback for the beginning of any message is the list's own `clear`.
@@ -69,6 +69,7 @@ class Connection(GeventSocket):
         "on_body",
         "on_message_begin",
         "received",
+        "session_reads",
         "status",
         "total_deadline",
         "unsent",
@@ -97,6 +98,7 @@ class Connection(GeventSocket):
         self._kept_alive = False
         self._untouched: list[bool] = []
         self.encrypted = False
+        self.session_reads = 2
         self.status = 0
         self.chunks: list[bytes] = []
         self.body_parts = 0

@@ -112,10 +112,21 @@ class Connector:
         allowed.permitted(target.host, found)
 
     def remember_session(self, connection: Connection) -> None:
-        """Keep the TLS session for this customer's next connection; TLS 1.3 sends it after the handshake."""
+        """Keep the TLS session for this customer's next connection; TLS 1.3 sends it after the handshake.
+
+        Reading it costs more than a request, because ssl copies it, certificates included. So it is read
+        after the first answer, and once more if it had no ticket by then.
+        """
         tls = connection.tls
-        if tls is not None and self._settings.tls_resumption and tls.session is not None:
-            self._session = tls.session
+        connection.session_reads -= 1
+        if tls is None or not self._settings.tls_resumption:
+            connection.session_reads = 0
+            return
+        session = tls.session
+        if session is not None:
+            self._session = session
+            if session.has_ticket:
+                connection.session_reads = 0
 
     def _left_s(self, deadline: float) -> float | None:
         return None if deadline == inf else max(deadline - self._clock(), 0.001)

@@ -110,7 +110,7 @@ class Pool:
         if self.closed:
             self.drop(connection)
             return
-        if connection.encrypted:
+        if connection.encrypted and connection.session_reads:
             self.connector.remember_session(connection)
         self.idle.append(connection)
         if self._queue:

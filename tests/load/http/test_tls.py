@@ -117,6 +117,20 @@ def test_a_customers_further_connections_resume_its_session_and_no_other_custome
     assert handshakes == [False, True, False, False, False]
 
 
+def test_the_session_of_a_connection_is_read_at_most_twice(tls_server, certificates, recorder, monkeypatch):
+    """Reading it costs more than a request: ssl copies the certificates, too."""
+    reads, session = [], ssl.SSLObject.session
+    monkeypatch.setattr(
+        ssl.SSLObject, "session", property(lambda tls: reads.append(1) or session.fget(tls), session.fset)
+    )
+    client = recorder.client(tls_server.url, ca_file=certificates.ca)
+
+    for _ in range(6):
+        assert client.get("/good").content == b"good"
+
+    assert 1 <= len(reads) <= 2
+
+
 def test_a_body_that_ends_with_close_notify_or_without_is_complete(tls_server, certificates, recorder):
     tls_server.reply("/old", b"HTTP/1.1 200 OK\r\n\r\nuntil the end")
 
