@@ -31,7 +31,7 @@ from doorbuster.output.secret_masking import remember_secrets
 
 START_LIMIT_S = 30.0
 MAX_RESTARTS = 5  # of the browser, in a row without a visit
-MAX_PICTURES = 400  # of pages; afterwards only of pages that are not as they should be
+MAX_PICTURES = 400  # of pages; afterwards only of pages that failed
 
 
 class Probe:

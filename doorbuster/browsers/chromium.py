@@ -189,7 +189,7 @@ class Chromium:
             raise BrowserFailed("the browser has ended")
         self._buffer += part
         if len(self._buffer) > MAX_MESSAGE:
-            raise BrowserFailed("the browser sent a message beyond all bounds")
+            raise BrowserFailed("the browser sent a message that is too long")
         *messages, rest = self._buffer.split(b"\0")
         self._buffer = bytearray(rest)
         for text in messages:

@@ -2,7 +2,7 @@
 
 Rules of this module:
 - Values come from scripts of the target, which may send anything: only known names and finite numbers count.
-- A figure belongs to the document that measured it, told apart by its time origin, also when it arrives late.
+- A figure belongs to the document that measured it, identified by its time origin, also when it arrives late.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Compares builds by their recorded runs: which metrics became worse, which stayed the same, how surely.
+"""Compares builds by their recorded runs: which metrics became worse or stayed the same, how surely.
 
 run_metric          one metric of one run, and its key
 series              every metric of one run: request_metrics, customer_metrics, threshold_metric

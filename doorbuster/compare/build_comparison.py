@@ -5,7 +5,7 @@ Rules of this module:
   single false `worse` or `better` stays at 5 %.
 - All other metrics are only reported. Their p values are adjusted by Benjamini and Hochberg: of those called
   worse or better, 5 % are false on average.
-- With a blocking issue nothing is decided, unless somebody gave a reason to overrule it.
+- With a blocking issue nothing is decided, unless the user gave a reason to overrule it.
 """
 
 from __future__ import annotations
@@ -79,12 +79,12 @@ class BuildComparison:
 
     @property
     def is_blocked(self) -> bool:
-        """Whether the runs cannot be compared, and nobody overruled that."""
+        """Whether the runs cannot be compared, and no reason overrules that."""
         return not self.despite and any(issue.blocking for issue in self.issues)
 
     @property
     def answer(self) -> Answer:
-        """Regression when a gating metric is worse; undecided when one cannot be told."""
+        """Regression when a gating metric is worse; undecided when one is undecided."""
         decisions = {found.decision for found in self.gating_metrics}
         if self.is_blocked:
             return "undecided"
@@ -149,7 +149,7 @@ def compare_builds(
 
 
 def _tested(gating: frozenset[str]) -> int:
-    """How many gating metrics are decided by a test; the integrity of orders is not."""
+    """How many gating metrics a statistical test decides; the integrity of orders needs none."""
     return max(1, sum(key.partition(" ")[0] not in INTEGRITY_METRICS for key in gating))
 
 

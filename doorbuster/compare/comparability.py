@@ -181,13 +181,13 @@ def _cautions(
     if hosts[0] != hosts[1]:
         sentence = (
             f"the targets have different hosts ({', '.join(hosts[0])} and {', '.join(hosts[1])}): a "
-            "difference may be one of their hardware"
+            "difference may come from their hardware"
         )
         found.append(ComparabilityIssue("target", sentence, blocking=False))
     if not interleaved and _one_after_the_other(baseline, candidate):
         sentence = (
             "all runs of one build were made before all runs of the other: a drift of the machine or the "
-            "shop looks like a difference; `doorbuster compare --run` alternates them"
+            "shop would look like a difference; `doorbuster compare --run` alternates them"
         )
         found.append(ComparabilityIssue("order", sentence, blocking=False))
     if len(baseline) == len(candidate) == 1:

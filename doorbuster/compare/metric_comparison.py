@@ -4,13 +4,13 @@ Times, counts and rates per second are compared by their ratio, shares by their 
 near 0 or 1 has no stable ratio. The interval of the other form is the same one, at the baseline's value.
 
 Rules of this module:
-- One run of each build: the effect and its interval come from the intervals within the runs. They know how
-  requests of a run are correlated, but not how runs of one build differ.
+- One run of each build: the effect and its interval come from the intervals within the runs. These allow for
+  the correlation of the requests of a run, but not for the difference between runs of one build.
 - More runs: the value of each run is one observation.
-- `same` needs proof: the whole 95 % interval lies within the tolerance. No significance is not "same".
+- `same` needs proof: the whole 95 % interval lies within the tolerance. Lack of significance is not "same".
 - `worse` and `better` need an effect that is significant after adjustment for the number of metrics, and an
   interval that is not within the tolerance.
-- A time is known to its histogram bin, a share to its number of trials: no variance is smaller than that.
+- A time is exact to its histogram bin, a share to its number of trials: no variance is smaller than that.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ DEFAULT_RATE_TOLERANCE = 0.01
 _LOG_OF_BIN = 0.0005  # half the width of a histogram bin, relative
 _BLOCKS_DF = 2 * (MAX_TIME_BLOCKS - 1) / 3  # of successive differences of the blocks of one run
 _LEAST = 1e-9
-_MOST_LOG = 50.0  # of a ratio that can be shown; an end beyond is as good as unknown
+_MOST_LOG = 50.0  # of a ratio that can be shown; an end beyond it counts as unknown
 
 Basis = Literal["blocks", "runs", "pairs"]
 
@@ -154,7 +154,7 @@ def adjusted(found: MetricComparison, p_value: float) -> MetricComparison:
 
 
 def _integrity(found: MetricComparison) -> dict[str, Any]:
-    """A correct shop loses or doubles no order, so the first one is no matter of chance."""
+    """A correct shop loses or duplicates no order, so the first one is not chance."""
     if found.candidate:
         return {"decision": Decision.WORSE, "p_value": 0.0, "adjusted_p_value": 0.0, "reason": "none before"}
     return {"decision": Decision.SAME, "reason": "none in any run"}

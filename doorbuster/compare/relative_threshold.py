@@ -126,7 +126,7 @@ def _status(
 
 
 def _more_runs(comparison: MetricComparison, *, holds: bool) -> str:
-    why = "a regression of twice the allowed size would not have been seen" if holds else "it may be noise"
+    why = "a regression of twice the allowed size would have gone unseen" if holds else "it may be noise"
     if comparison.reason:
         return f"{why}: {comparison.reason}"
     more = comparison.needed_runs

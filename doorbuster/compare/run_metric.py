@@ -30,7 +30,7 @@ class RunMetric:
     """One metric of one run.
 
     `value` is None without enough data, and `reason` then says why. `low` and `high` are the ends of its 95 %
-    interval within this run; None when it does not show them. `at_least`: too many customers left, so the
+    interval within this run; None when the run has none. `at_least`: too many customers left, so the
     true time is `value` or longer. `better` is the direction of improvement, "" where neither is.
     """
 
@@ -81,7 +81,7 @@ def blank_metric(
 
 def with_rate(empty: RunMetric, counts: RateCounts) -> RunMetric:
     if not counts.n:
-        return replace(empty, reason="nobody was counted")
+        return replace(empty, reason="there were no customers to count")
     known = sum(n > 0 for _, n in counts.by_time) >= MIN_BLOCKS
     interval = rate_interval(counts) if known else None
     return replace(

@@ -126,7 +126,7 @@ def headline(comparison: BuildComparison) -> str:
     unknown = [found for found in gating if found.decision == Decision.CANNOT_TELL]
     if comparison.answer == "undecided":
         if not gating:
-            return "UNDECIDED: no metric decides; name some with --gate."
+            return "UNDECIDED: no gating metric was measured; name others with --gate."
         return f"UNDECIDED: {_undecided(unknown, len(gating))}."
     return f"NO REGRESSION: {_no_regression(gating)}."
 
@@ -149,7 +149,7 @@ def _undecided(unknown: Sequence[MetricComparison], gating: int) -> str:
     names = [metric_name(found.metric) for found in unknown[:_SEVERAL]]
     rest = len(unknown) - len(names)
     which = f"{', '.join(names)}{f' and {rest} more' if rest else ''}"
-    text = f"the runs do not tell whether {len(unknown)} of {gating} gating metrics changed: {which}"
+    text = f"the runs do not show whether {len(unknown)} of {gating} gating metrics changed: {which}"
     if len(known_needs) < len(unknown):
         return text
     most = max(known_needs)

@@ -41,7 +41,7 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class EntryLabels:
-    """What the run file does not know. "" for commit and target: as recorded."""
+    """What the run file does not contain. "" for commit and target: as recorded."""
 
     branch: str
     commit: str = ""

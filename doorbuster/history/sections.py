@@ -22,7 +22,7 @@ MAX_FIGURES = 24
 METHOD = (
     (
         "Each point is one run. A change of level is found by the energy statistic of Matteson and James and "
-        "a t-test, as in Apache Otava, and confirmed with as many runs as are worth independent ones; at "
+        "a t-test, as in Apache Otava, and confirmed with the effective number of independent runs; at "
         "most 5 % of histories without any change show one."
     ),
     (
@@ -87,7 +87,7 @@ def _sentence(found: TimelineReport, changes: Sequence[tuple[MetricTimeline, Lev
     n = found.usable_runs
     runs = format_counted(n, "run")
     if n < 6:
-        return f"{runs} so far: too few to tell a change from noise; a change needs three on either side."
+        return f"{runs} so far: too few to separate a change from noise; a change needs three on either side."
     changed = len({metric.values.metric.key for metric, _ in changes})
     of = format_counted(len(found.metrics), "metric")
     if not changes:
@@ -116,7 +116,7 @@ def _where(change: LevelChange) -> str:
     """The commit range of a change."""
     first, second = (one_line(run.git_commit[:12], 12) for run in (change.last_before, change.first_after))
     if change.is_same_commit:
-        return f"within commit {second}, so something else than the code changed"
+        return f"within commit {second}, so something other than the code changed"
     if not (first and second):
         return f"between {_day(change.last_before)} and {_day(change.first_after)} (no commits recorded)"
     return f"between commits {first} and {second}"
@@ -171,7 +171,7 @@ def _changes_table(found: TimelineReport, changes: Sequence[tuple[MetricTimeline
         Column("First seen"), Column("Metric"), Column("Effect"), Column("New / old"), Column("After commit"),
         Column("Up to commit"), Column("Runs since", "count"), Column("Notes"),
     )  # fmt: skip
-    note = "A change lies after one commit and at the latest in the other; shares changed by points."
+    note = "A change came after the first commit and no later than the second; shares change by points."
     return Table("Changes of level, latest first", columns, tuple(rows), note)
 
 

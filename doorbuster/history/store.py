@@ -74,7 +74,7 @@ class HistoryRun:
 
 @dataclass(frozen=True, slots=True)
 class StoredMetric:
-    """A metric of the history. `headline`: of a threshold, or one that `show` prints without being asked."""
+    """A metric of the history. `headline`: of a threshold, or one that `show` prints by default."""
 
     key: str
     unit: str

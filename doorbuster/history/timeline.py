@@ -53,7 +53,7 @@ class LevelChange:
 
     @property
     def is_same_commit(self) -> bool:
-        """Whether both sides are the same commit, so that something else than the code changed."""
+        """Whether both sides are the same commit, so that something other than the code changed."""
         return bool(self.last_before.git_commit) and (
             self.last_before.git_commit == self.first_after.git_commit
         )

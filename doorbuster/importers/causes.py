@@ -27,7 +27,7 @@ def status_cause(status: int) -> str:
 
 
 def text_cause(text: str) -> str:
-    """The cause that an error text names; "other" when it is none we know."""
+    """The cause that an error text names; "other" for an unknown text."""
     return next((cause for pattern, cause in _PATTERNS if pattern.search(text[:400])), "other")
 
 

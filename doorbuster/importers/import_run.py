@@ -106,8 +106,8 @@ def _check_complete(folder: Path) -> None:
 def _check_one_tool(files: Sequence[InputFile], forms: Sequence[Format]) -> None:
     tools = {form.tool for form in forms}
     if len(tools) > 1:
-        found = ", ".join(f"{file.path} is of {form.tool}" for file, form in zip(files, forms, strict=True))
-        raise UsageError(f"these files are of several tools: {found}; import them one by one")
+        found = ", ".join(f"{file.path} from {form.tool}" for file, form in zip(files, forms, strict=True))
+        raise UsageError(f"these files come from several tools: {found}; import them one by one")
 
 
 def _check_options(form: Format, options: ImportOptions) -> None:

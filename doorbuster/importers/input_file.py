@@ -71,7 +71,7 @@ class InputFile:
                 if len(rest) > MAX_LINE_BYTES:
                     raise UsageError(
                         f"{self.path}: a line is longer than {MAX_LINE_BYTES >> 20} MB; this is "
-                        "no result file"
+                        "not a result file"
                     )
                 continue
             yield rest + chunk[:end]

@@ -15,7 +15,7 @@ MAX_BYTES = 256 << 20
 
 
 def load_object(file: InputFile, tool: str) -> dict[str, Any]:
-    """The report as an object. Raises: UsageError when it is none."""
+    """The report as an object. Raises: UsageError when it is not one."""
     try:
         data = orjson.loads(file.read_all(MAX_BYTES))
     except orjson.JSONDecodeError as error:

@@ -10,7 +10,7 @@ from doorbuster.errors import UsageError
 
 
 def read_mapping_file(path: Path) -> object:
-    """What the file states. Raises: UsageError if it cannot be read, or is not YAML in UTF-8."""
+    """The content of the file. Raises: UsageError if it cannot be read, or is not YAML in UTF-8."""
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except OSError as error:

@@ -116,7 +116,7 @@ class RunBuilder:
             )
 
     def note(self, sentence: str) -> None:
-        """Something that the reader of the report must know."""
+        """Add a note for the reader of the report."""
         if sentence not in self._notes and len(self._notes) < MAX_NOTES:
             self._notes.append(sentence)
 

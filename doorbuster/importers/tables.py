@@ -42,7 +42,7 @@ class TableBlock(Protocol):
         """The column of this name; empty texts if the table has none."""
 
     def numbers(self, name: str) -> Floats | None:
-        """The column as numbers, NaN for what is none; None if the table has no such column."""
+        """The column as numbers, NaN for other texts; None if the table has no such column."""
 
     def keys(self, names: Sequence[str]) -> Sequence[Hashable]:
         """For each row, a value that is equal for rows with equal texts in these columns."""
@@ -261,7 +261,7 @@ def numbered(
 
 
 def numbers(texts: Sequence[str]) -> Floats:
-    """Numbers of a column of text; NaN for what is none."""
+    """Numbers of a column of text; NaN for other texts."""
     try:
         return np.array(texts, dtype=np.float64)
     except ValueError:
@@ -282,7 +282,7 @@ def microseconds(values: Floats, factor: float) -> Ints:
 
 
 def whole_numbers(values: Floats | None) -> Ints | None:
-    """Counts and sizes; 0 for what is no number."""
+    """Counts and sizes; 0 for other texts."""
     if values is None:
         return None
     good = np.isfinite(values) & (np.abs(values) < 1e15)

@@ -84,7 +84,7 @@ def _in_zone(moment: datetime, zone: tzinfo | None) -> float:
 
 
 def guess_format(sample: str) -> str | None:
-    """The `strptime` format of a date such as 2014/02/24 07:42:21.256; None if it is not one we know."""
+    """The `strptime` format of a date such as 2014/02/24 07:42:21.256; None if its format is unknown."""
     for form in (
         "%Y-%m-%d %H:%M:%S.%f",
         "%Y/%m/%d %H:%M:%S.%f",

@@ -1,4 +1,4 @@
-"""The newest snapshot for any number of readers: a slow reader leaves snapshots out and delays nobody."""
+"""The newest snapshot for any number of readers: a slow reader misses snapshots and delays no other."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the live page gets: everything that it shows, as one JSON text, however long the run.
+"""What the live page receives: everything that it shows, as one JSON text of bounded size.
 
 Rules of this module
-- A snapshot is complete, so a page that comes late, comes back or leaves some out shows the same.
+- A snapshot is complete, so a page that connects late, reconnects or misses some shows the same.
 - Every text is cleaned here and set as text on the page; nothing of a run is ever markup.
 """
 

@@ -65,7 +65,7 @@ class Fleet:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What one master cannot do."""
+        """Needs that exceed one master."""
         found = []
         if self.workers > MAX_WORKERS:
             found.append(
@@ -136,7 +136,7 @@ def plan_fleet(load: PeakLoad, cost: GeneratorCost) -> Fleet:
     if room <= 0:
         raise UsageError(
             f"a worker without customers took {cost.cpu_base_ratio:.0%} of a core in the run: measure on a "
-            "machine with less to do"
+            "machine that is less busy"
         )
     by_limit = {
         "processor time": math.ceil(cost.cores(load.requests_per_s, load.customers_per_s).upper / room),

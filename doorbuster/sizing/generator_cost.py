@@ -72,7 +72,7 @@ class GeneratorCost:
 def measure_cost(run: Run) -> GeneratorCost:
     """The costs in a recorded run.
 
-    Raises: UsageError if the run is too short or has too few requests to tell.
+    Raises: UsageError if the run is too short or has too few requests.
     """
     health = {worker: rows for worker, rows in run.health().items() if rows}
     traffic, arrivals = run.traffic(), run.arrivals()

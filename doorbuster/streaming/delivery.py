@@ -43,7 +43,7 @@ class DeliveryTally:
     def sentence(self) -> str:
         """The tally for readers."""
         if not self.is_known:
-            return f"{self.receiver}: nobody knows how many updates were lost: {self.reason}"
+            return f"{self.receiver}: the number of lost updates is unknown: {self.reason}"
         updates = format_counted(self.delivered + self.lost, "update")
         if not self.lost:
             return f"{self.receiver}: {updates} sent, none lost"
@@ -140,7 +140,7 @@ class Delivery:
                     self._count_loss(lost)
 
     def _note(self, reason: str) -> None:
-        if self._tally.reason in ("", TOO_SLOW):  # what the receiver says tells more
+        if self._tally.reason in ("", TOO_SLOW):  # a reason from the receiver is more useful
             self._tally = replace(self._tally, reason=one_line(masked(reason), MAX_REASON))
 
     def _count_loss(self, reason: str) -> None:

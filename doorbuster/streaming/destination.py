@@ -61,7 +61,7 @@ def parse_destinations(texts: Iterable[str]) -> tuple[Destination, ...]:
         except _Wrong as wrong:
             problems.append(f"{one_line(text, 120)} {wrong}")
     names = [each.name for each in found]
-    problems += [f"{name} is given twice" for name in dict.fromkeys(names) if names.count(name) > 1]
+    problems += [f"{name} is named twice" for name in dict.fromkeys(names) if names.count(name) > 1]
     if problems:
         raise UsageError("\n".join(problems))
     return tuple(found)
@@ -88,7 +88,7 @@ def _url(kind: str, value: str) -> SplitResult:
     if url.username is not None or any(is_secret(name) or name in ("u", "p") for name in names):
         raise _Wrong(f"must hold no credentials; put them into the variable {token_variable(kind)}")
     if url.fragment:
-        raise _Wrong("must have no #")
+        raise _Wrong("must not contain #")
     return url
 
 

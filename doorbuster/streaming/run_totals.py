@@ -17,7 +17,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 class RequestGroup(NamedTuple):
-    """What tells requests apart in a stream; journeys are merged."""
+    """The labels by which a stream separates requests; journeys are merged."""
 
     channel: str
     step: str

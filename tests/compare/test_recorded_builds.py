@@ -229,7 +229,10 @@ def test_foreign_text_is_shown_harmless(builds, tmp_path):
         (["--run", "smoke", "--a", "replatformed"], "--run needs --b"),
         (["--run", "smoke", "--a", "replatformed", "--b", "replatformed", "--a-a"], "leave out --b"),
         (["--run", "smoke", "--a", "nothing-of-this-name", "--a-a"], "must be a URL, a profile"),
-        (["--run", "smoke", "--a", "replatformed", "--a-a", "--budget", "soon"], "--budget soon"),
+        (
+            ["--run", "smoke", "--a", "replatformed", "--a-a", "--budget", "soon"],
+            "--budget: must be a duration with its unit",
+        ),
         (["--run", "smoke", "OLD", "--a", "replatformed", "--a-a"], "leave out the run folders"),
         (["--run", "smoke", "--a", "replatformed", "--a-a", "--paired"], "is for recorded runs"),
     ],

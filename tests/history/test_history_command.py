@@ -57,7 +57,7 @@ def test_a_change_is_shown_with_its_commits_size_and_note(fill, tmp_path):
 
 def test_a_change_within_one_commit_is_not_blamed_on_the_code(fill):
     path = fill({P95: slower(40, 20, 1.2)}, commits=["abc"] * 40)
-    assert "within commit abc, so something else than the code changed" in call("show", "--history", path)
+    assert "within commit abc, so something other than the code changed" in call("show", "--history", path)
 
 
 def test_shares_change_by_points(fill):

@@ -1,4 +1,4 @@
-"""The noise floor of a set-up: which difference it can see with how many pairs of rehearsals, and how long.
+"""The noise floor of a set-up: the smallest difference that it detects, by number and length of rehearsals.
 
 Pairs of one target with itself differ by noise only. From its scatter between pairs follows the smallest
 effect that n pairs find in four of five cases.

@@ -21,7 +21,7 @@ SCHEMA = "doorbuster.noise-floor/1"
 
 
 def noise_section(noise: Sequence[MetricNoise], comparison: BuildComparison, pair_length_s: float) -> Section:
-    """The smallest difference that each number of pairs sees, with the time that they take."""
+    """The smallest difference that each number of pairs detects, with the time that they take."""
     columns = (
         "Metric", "This comparison", "Between pairs",
         *(f"{n} pairs ({format_duration(n * pair_length_s)})" for n in PAIR_COUNTS),
@@ -40,7 +40,7 @@ def noise_section(noise: Sequence[MetricNoise], comparison: BuildComparison, pai
         note="Between pairs: standard deviation of the difference between the two rehearsals of a pair.",
     )  # fmt: skip
     return Section(
-        "noise_floor", "What difference can this set-up see?", _sentence(noise, comparison, pair_length_s),
+        "noise_floor", "What difference can this set-up detect?", _sentence(noise, comparison, pair_length_s),
         findings=conditions(comparison), tables=(table,),
     )  # fmt: skip
 
@@ -60,7 +60,7 @@ def _sentence(noise: Sequence[MetricNoise], comparison: BuildComparison, pair_le
     worst = noise[0]
     at = PAIR_COUNTS.index(10)
     return (
-        f"The target does not differ from itself. Ten pairs, {format_duration(10 * pair_length_s)}, see a "
+        f"The target does not differ from itself. Ten pairs, {format_duration(10 * pair_length_s)}, detect a "
         f"change of {_size(worst, worst.visible[at])} or more in the noisiest metric, "
         f"{metric_name(worst.comparison.metric)}."
     )

@@ -207,7 +207,7 @@ def _read_json(file: InputFile, run: RunBuilder, _: ImportOptions) -> None:
             f"{file.path}: the statistics are not complete JSON ({error}); export them again"
         ) from error
     run.note(
-        "Locust's JSON does not tell failed requests' times from the others; failures are counted by name."
+        "Locust's JSON mixes the times of failed requests with the others; failures are counted by name."
     )
     for row in rows if isinstance(rows, list) else ():
         if isinstance(row, dict):

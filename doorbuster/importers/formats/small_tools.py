@@ -150,7 +150,7 @@ def _read_oha_sqlite(file: InputFile, run: RunBuilder, _: ImportOptions) -> None
     except sqlite3.Error as error:
         raise UsageError(f"{file.path}: the database of oha cannot be read: {error}") from error
     if runs > 1:
-        run.note(f"The database holds {runs} runs of oha, which were laid over each other.")
+        run.note(f"The database holds {runs} runs of oha, shown as if they had run at the same time.")
 
 
 def _floats(values: Sequence[object]) -> Floats:

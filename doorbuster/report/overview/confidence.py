@@ -53,7 +53,7 @@ def _delivered(context: RunContext) -> str:
 
 def _undecided(results: Sequence[ThresholdResult]) -> str:
     if not results:
-        return "No threshold says what would be good enough."
+        return "The scenario has no thresholds."
     open_ones = [result for result in results if result.status == "inconclusive"]
     if not open_ones:
         return (

@@ -52,7 +52,7 @@ def request_figures(context: RunContext, users: Mapping[str, Metric]) -> tuple[H
     ]
     stall = users.get("longest_stall")
     if context.is_closed and stall is not None:
-        detail = "without any answer" if stall.value else "answers came all the time"
+        detail = "without any answer" if stall.value else "answers came throughout"
         figure = HeadlineFigure("longest_stall", "Longest stall", stall, detail=detail, tone="bad")
         if not stall.value:
             figure = replace(figure, metric=None, text="None", tone=_good(context))
@@ -131,11 +131,11 @@ def _scaled(context: RunContext, sales: Metric) -> str:
 def _broke(context: RunContext, customers: Mapping[str, Metric]) -> HeadlineFigure:
     start, lasted, end = (customers.get(f"outage_{name}") for name in ("start", "duration", "end"))
     if lasted is None or lasted.value is None:
-        why = "too few customers wanted to order to tell"
+        why = "too few customers wanted to order"
         return HeadlineFigure("outage_start", "Broke", text="Unknown", detail=why)
     if start is None or start.value is None:
         return HeadlineFigure(
-            "outage_start", "Broke", text="Never", detail="ordering held all the time", tone=_good(context)
+            "outage_start", "Broke", text="Never", detail="ordering worked throughout", tone=_good(context)
         )
     back = "did not recover"
     if end is not None and end.value is not None:

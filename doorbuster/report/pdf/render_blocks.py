@@ -212,7 +212,7 @@ def _columns(block: PdfColumns, width: float, *, on_board: bool) -> list[Any]:
 
 
 def _table(table: Table, width: float) -> list[Any]:
-    """The table with at most so many rows and columns, and a line about what is left out."""
+    """The table, cut to `MAX_ROWS` rows and `MAX_COLUMNS` columns, with a note on what is left out."""
     shown = shown_table(table)
     places = range(min(len(shown.heads), MAX_COLUMNS))
     names = [one_line(shown.heads[at], MAX_CELL) for at in places]

@@ -66,8 +66,8 @@ class HttpPost:
             raise ReceiverUnavailable(_reason(error)) from error
         if 200 <= answer.status < 300:
             return
-        told = one_line(masked(text.decode("utf-8", "replace")), MAX_SHOWN)
-        message = f"status {answer.status}" + (f" ({told})" if told else "")
+        answer_text = one_line(masked(text.decode("utf-8", "replace")), MAX_SHOWN)
+        message = f"status {answer.status}" + (f" ({answer_text})" if answer_text else "")
         raise ReceiverUnavailable(message) if answer.status in _LATER else UpdateRefused(message)
 
     def close(self) -> None:

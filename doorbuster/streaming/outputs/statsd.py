@@ -58,7 +58,7 @@ class StatsD:
                 refused = True
         if refused:
             # Not tried again: increases that did arrive would count twice.
-            raise UpdateRefused("nobody listens at this address")
+            raise UpdateRefused("no receiver listens at this address")
 
     def close(self) -> None:
         if self._socket is not None:
