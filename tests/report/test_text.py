@@ -12,7 +12,9 @@ from doorbuster.report.formatting import (
     format_value,
     markdown_text,
 )
+from doorbuster.report.render.html import with_code
 from doorbuster.report.section import Metric
+from doorbuster.units import format_estimate
 
 
 @pytest.mark.parametrize(
@@ -68,3 +70,14 @@ def test_one_line_cuts_with_an_ellipsis():
 )  # fmt: skip
 def test_markdown_is_made_plain_text(text, expected):
     assert markdown_text(text) == expected
+
+
+def test_code_in_a_sentence_is_escaped_like_everything_else():
+    assert with_code("say `<b>&` in 5 % of ```") == "say <code>&lt;b&gt;&amp;</code> in 5\u00a0% of ```"
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(18_102.0, "18,100"), (0.4, "0"), (12.6, "13"), (999.6, "1,000")]
+)
+def test_an_estimated_count_is_whole_and_has_three_digits(count, text):
+    assert format_estimate(count) == text
