@@ -18,6 +18,7 @@ from doorbuster.load.http.request_target import resolve_target
 from doorbuster.load.http.response_parsing import cause_of_status
 from doorbuster.load.http.tls import context_for
 from doorbuster.load.protocols.http2_connection import REFUSED, Http2Connection, Http2Stream
+from doorbuster.load.protocols.http2_fields import Field
 from doorbuster.storefronts import Rejected
 
 STATUS_NAMES = (
@@ -110,7 +111,7 @@ class GrpcChannel:
         )  # fmt: skip
         return client.clock() - began_at
 
-    def _fields(self, method: str, metadata: Mapping[str, str]) -> list[tuple[str, str]]:
+    def _fields(self, method: str, metadata: Mapping[str, str]) -> list[Field]:
         target, client = self._target, self._client
         fields = [
             (":method", "POST"), (":scheme", "https" if target.secure else "http"),
@@ -122,12 +123,15 @@ class GrpcChannel:
             left_ms = int((client.step.deadline_at - client.clock()) * 1e3)
             fields.append(("grpc-timeout", f"{min(max(left_ms, 1), _MAX_TIMEOUT_MS)}m"))
         given = {**client.headers_for(target), **metadata}
-        return fields + [(name.lower(), value) for name, value in given.items()]
+        fields += [(name.lower(), value) for name, value in given.items()]
+        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
 
 
 def _message_of(stream: Http2Stream) -> bytes:
     """The message of an answer. Raises: RequestFailed for a status that is not OK, and for no message."""
-    fields = {**dict(stream.fields), **dict(stream.trailers)}
+    fields = {
+        name.decode("latin-1"): value.decode("latin-1") for name, value in (*stream.fields, *stream.trailers)
+    }
     if stream.status != 200:
         raise RequestFailed(cause_of_status(stream.status) or "bad_response", f"status {stream.status}")
     kind = fields.get("content-type", "no stated type")

@@ -25,6 +25,7 @@ from doorbuster.load.http.route import Route
 from doorbuster.load.http.settings import Timeouts
 from doorbuster.load.http.tls import context_for
 from doorbuster.load.protocols.http2_connection import NEEDS_HTTP1, REFUSED, Http2Connection, Http2Stream
+from doorbuster.load.protocols.http2_fields import fields_of, head_of
 from doorbuster.load.runtime.notes import note
 from doorbuster.records.outcome import HTTP1_INSTEAD
 
@@ -34,9 +35,6 @@ else:
     _Base = object
 
 ALPN = ("h2", "http/1.1")
-_OF_CONNECTIONS = frozenset(
-    ("host", "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade")
-)
 _CLOSED = frozenset(("closed_early", "reset"))
 _noted: set[str] = set()
 
@@ -159,7 +157,7 @@ class _Http2Call:
         try:
             if not self._answered():
                 return None
-            head = _head(self._stream)
+            head = head_of(self._stream.status, self._stream.fields)
         except RequestFailed as failed:
             failure = failed
             if failure.cause == REFUSED:
@@ -172,7 +170,8 @@ class _Http2Call:
 
         Raises: RequestFailed.
         """
-        client, clock = self._client, self._client.clock
+        client, clock, target = self._client, self._client.clock, self._target
+        fields = fields_of(self._method, target.authority, target.path, self._rendered)
         for is_last in (False, True):
             began_at = clock()
             connection, is_new = client.shared_connection(self._target, self._deadline)
@@ -188,7 +187,7 @@ class _Http2Call:
             stream = self._stream = Http2Stream()
             try:
                 connection.request(
-                    stream, self._fields(), self._body, total_deadline=self._deadline,
+                    stream, fields, self._body, total_deadline=self._deadline,
                     first_byte_deadline=inf if first_s is None else clock() + first_s,
                 )  # fmt: skip
             except RequestFailed as failure:
@@ -206,20 +205,6 @@ class _Http2Call:
             else:
                 return True
         raise AssertionError("the last attempt returns or raises")
-
-    def _fields(self) -> list[tuple[str, str]]:
-        """The rendered request as fields; what belongs to a connection of HTTP/1.1 is left out."""
-        target = self._target
-        fields = [
-            (":method", self._method), (":scheme", "https"), (":authority", target.authority.decode()),
-            (":path", target.path.decode()),
-        ]  # fmt: skip
-        lines = self._rendered.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
-        for line in lines[1:]:
-            name, _, value = line.partition(":")
-            if (lower := name.lower()) not in _OF_CONNECTIONS:
-                fields.append((lower, value.strip()))
-        return fields
 
     def _exchange_of(self, failure: RequestFailed | None, head: str, body: bytes) -> Exchange:
         client, now, stream = self._client, self._client.clock(), self._stream
@@ -241,11 +226,6 @@ class _Http2Call:
             self._was_replaced, self._request_id, server_timing, retry_after, detail, number, "",
             "HTTP/2" if self._opened else "",
         )  # fmt: skip
-
-
-def _head(stream: Http2Stream) -> str:
-    """The head of the answer as HTTP/1.1 writes it, which everything above reads."""
-    return "\r\n".join([f"HTTP/1.1 {stream.status} ", *(f"{name}: {value}" for name, value in stream.fields)])
 
 
 class Http2Client(Http2Requests, HttpClient):

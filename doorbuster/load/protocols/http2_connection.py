@@ -15,6 +15,7 @@ from doorbuster.errors import UsageError
 from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http.connection import Connection
 from doorbuster.load.protocols.goaway_filter import GoawayFilter
+from doorbuster.load.protocols.http2_fields import Field, problem_of
 from doorbuster.load.protocols.live_connection import LiveConnection, wait_for
 
 try:
@@ -40,7 +41,6 @@ WINDOW_BYTES = 16 * 1024 * 1024  # that the server may send before it hears from
 UNSTATED_STREAMS = 100  # at once, until the server states its limit; no server should have a lower one
 REFUSED = "refused_stream"
 NEEDS_HTTP1 = "http_1_1_required"
-HeaderFields = Sequence[tuple[str, str]]
 
 
 class Http2Stream:
@@ -67,8 +67,8 @@ class Http2Stream:
 
     def __init__(self) -> None:
         self.status = 0
-        self.fields: HeaderFields = ()
-        self.trailers: HeaderFields = ()
+        self.fields: Sequence[Field] = ()
+        self.trailers: Sequence[Field] = ()
         self.chunks: list[bytes] = []
         self.body_length = self.received = 0
         self.first_byte_at = 0.0
@@ -102,8 +102,8 @@ class Http2Connection:
         self._queue: list[Http2Stream] = []  # requests that wait for a place
         self._frames = GoawayFilter()
         self._h2 = H2Connection(H2Configuration(
-            client_side=True, header_encoding="latin-1", validate_outbound_headers=False,
-            normalize_outbound_headers=False,
+            client_side=True, header_encoding=None, validate_inbound_headers=False,
+            validate_outbound_headers=False, normalize_outbound_headers=False,
         ))  # fmt: skip
         self._h2.local_settings = Settings(
             client=True,
@@ -130,7 +130,7 @@ class Http2Connection:
     def request(
         self,
         stream: Http2Stream,
-        fields: HeaderFields,
+        fields: Sequence[Field],
         body: bytes,
         *,
         first_byte_deadline: float,
@@ -250,12 +250,12 @@ class Http2Connection:
         if not stream.first_byte_at:
             stream.first_byte_at = at
         if isinstance(event, ResponseReceived):
-            fields = [(str(name), str(value)) for name, value in event.headers]
-            status = fields[0][1]
-            if not (len(status) == 3 and status.isascii() and status.isdigit()):
-                stream.end(RequestFailed("bad_response", f"the status {status!r} is no number"))
+            fields = event.headers
+            problem = problem_of(fields)
+            if problem:
+                stream.end(RequestFailed("bad_response", f"HTTP/2: {problem}"))
                 return stream
-            stream.status = int(status)
+            stream.status = int(fields[0][1])
             stream.fields = fields[1:]
             stream.news.set()
         elif isinstance(event, DataReceived):
@@ -265,7 +265,10 @@ class Http2Connection:
                 limit = f"a body of more than {self._max_body_bytes:,} bytes"
                 stream.end(RequestFailed("too_large", limit))
         elif isinstance(event, TrailersReceived):
-            stream.trailers = [(str(name), str(value)) for name, value in event.headers]
+            stream.trailers = event.headers
+            problem = problem_of(stream.trailers, trailers=True)
+            if problem:
+                stream.end(RequestFailed("bad_response", f"HTTP/2: {problem}, in the trailers"))
         elif isinstance(event, StreamEnded):
             stream.is_over = True
             stream.end(None)
