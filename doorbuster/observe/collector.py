@@ -27,6 +27,9 @@ MAX_SERIES = 1_000  # of one source
 MAX_NAME = 200  # characters of a name, and of all labels of a series
 MAX_REASON = 200
 MAX_VALUE = 1e300
+SILENT_S = 12.0  # without an answer: a source that waits so long is not up
+MAX_AHEAD_S = 60.0  # of a value that its source dates itself
+MAX_BEHIND_S = 3_600.0
 UP = "up"
 
 ObservedRow = tuple[int, str, str, str, float]
@@ -56,6 +59,7 @@ class Collector:
         self._events: list[ObservedEvent] = []
         self._stopping = threading.Event()
         self._view = ResourceView(plan.resources)
+        self._readings = {source.name: _Reading(source) for source in plan.sources}
         self._threads = [
             threading.Thread(target=self._watch, args=(source,), name=source.name, daemon=True)
             for source in plan.sources
@@ -75,6 +79,11 @@ class Collector:
 
     def take(self) -> tuple[list[ObservedRow], list[ObservedEvent]]:
         """Values and events since the last call."""
+        now = time.perf_counter()
+        for reading in self._readings.values():
+            asked_at = reading.asked_at
+            if asked_at is not None and now - asked_at > SILENT_S:
+                self._failed(reading, SourceError(f"no answer for {SILENT_S:g} s"))
         with self._turn:
             rows, self._rows = self._rows, []
             events, self._events = self._events, []
@@ -84,22 +93,24 @@ class Collector:
 
     def _watch(self, plan: SourcePlan) -> None:
         source: MetricSource | None = None
-        reading = _Reading(plan)
+        reading = self._readings[plan.name]
         while True:
             ending = self._stopping.wait(self._until_next(plan))
             if ending and plan.kind not in LAST_READING:
                 break
             try:
+                reading.asked_at = time.perf_counter()
                 if source is None:
                     source = self._open(plan, self._plan.started_at)
                 samples = tuple(source.read())
+                # A busy server computes its values just before it answers, however long the answer took.
+                self._succeeded(reading, samples, time.perf_counter())
             except (SourceError, OSError, ValueError) as error:
                 self._failed(reading, error)
             except Exception as error:  # noqa: BLE001  a library of a database may raise anything
                 self._failed(reading, SourceError(f"{type(error).__name__}: {error}"))
-            else:
-                # A busy server computes its values just before it answers, however long the answer took.
-                self._succeeded(reading, samples, time.perf_counter())
+            finally:
+                reading.asked_at = None
             if ending:
                 break
         if source is not None:
@@ -128,9 +139,8 @@ class Collector:
                 self._note(at, f"source {reading.plan.name} can be read again")
             reading.is_up = True
             name = reading.plan.name
-            self._rows.append(self._row(name, gauge(UP, 1.0), at))
-            self._rows += [self._row(name, sample, at) for sample in kept]
-            self._rows += [self._row(name, sample, at) for sample in self._view.update(kept)]
+            derived = tuple(self._view.update(kept))
+            self._rows += [self._row(name, sample, at) for sample in (gauge(UP, 1.0), *kept, *derived)]
             for text in reading.take_notes():
                 self._note(at, text)
 
@@ -148,9 +158,10 @@ class _Reading:
     def __init__(self, plan: SourcePlan) -> None:
         self.plan = plan
         self.is_up: bool | None = None
+        self.asked_at: float | None = None  # while an answer is awaited
         self._rates = CounterRates()
         self._known: set[object] = set()
-        self._left_out = 0
+        self._noted: set[str] = set()
         self._notes: list[str] = []
 
     def keep(self, samples: Iterable[TargetSample], at: float) -> list[TargetSample]:
@@ -158,6 +169,11 @@ class _Reading:
         kept = []
         for sample in samples:
             if not self._is_wanted(sample):
+                continue
+            if sample.at is not None and not at - MAX_BEHIND_S < sample.at < at + MAX_AHEAD_S:
+                self._note_once(
+                    "dates values more than an hour before or a minute after now, which are left out"
+                )
                 continue
             value = self._rates.value(sample, at if sample.at is None else sample.at)
             if value is not None and math.isfinite(value) and abs(value) < MAX_VALUE:
@@ -168,6 +184,11 @@ class _Reading:
         notes, self._notes = self._notes, []
         return notes
 
+    def _note_once(self, text: str) -> None:
+        if text not in self._noted:
+            self._noted.add(text)
+            self._notes.append(f"source {self.plan.name} {text}")
+
     def _is_wanted(self, sample: TargetSample) -> bool:
         key = (sample.name, sample.labels)
         if key in self._known:
@@ -177,12 +198,10 @@ class _Reading:
             return False
         length = len(sample.name) + sum(len(name) + len(value) for name, value in sample.labels)
         if len(self._known) >= MAX_SERIES or length > MAX_NAME:
-            self._left_out += 1
-            if self._left_out == 1:
-                self._notes.append(
-                    f"source {self.plan.name} has more than {MAX_SERIES:,} series, or names longer than "
-                    f"{MAX_NAME} characters, which are left out; choose some with `metrics`"
-                )
+            self._note_once(
+                f"has more than {MAX_SERIES:,} series, or names longer than {MAX_NAME} characters, which are "
+                "left out; choose some with `metrics`"
+            )
             return False
         self._known.add(key)
         return True

@@ -18,16 +18,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from observed import post, values
 
 from doorbuster.observe.plan import ResourceRule, Selection, SourcePlan
 from doorbuster.observe.sample import SourceError
 
 LOOPBACK_NETWORKS = ["127.0.0.0/8", "::1/128"]
-
-
-def values(samples):
-    """Name and labels to value."""
-    return {(sample.name, sample.labels): sample.value for sample in samples}
 
 
 def scrape_plan(url, **more):
@@ -250,15 +246,6 @@ def otlp_spans():
     ]  # fmt: skip
     service = {"attributes": [{"key": "service.name", "value": {"stringValue": "payment"}}]}
     return {"resourceSpans": [{"resource": service, "scopeSpans": [{"spans": spans}]}]}
-
-
-def post(port, path, body, **headers):
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=body, headers=headers)
-    try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return answer.status
-    except urllib.error.HTTPError as error:
-        return error.code
 
 
 def test_otlp_in_json_gives_metrics_and_times_of_spans(source, free_port):

@@ -30,7 +30,7 @@ class _GraphiteHandler(socketserver.StreamRequestHandler):
         while line := self.rfile.readline(MAX_LINE):
             sample = parse_line(line.decode("utf-8", "replace"), server.unix_to_counter)
             if sample is None:
-                server.received.refused += 1
+                server.received.refuse()
             else:
                 server.received.add([sample])
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import ssl
+import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from doorbuster.observe.sample import SourceError
 
-TIMEOUT_S = 5.0
+TIMEOUT_S = 5.0  # without a byte
+LIMIT_S = 10.0  # of a whole answer
 MAX_BYTES = 16 * 2**20
 MAX_SHOWN = 150  # bytes of an error page
+_CHUNK = 65_536
 
 
 class HttpText(NamedTuple):
@@ -67,9 +70,7 @@ class HttpReader:
         connection = self._connection or self._open()
         connection.request("GET", path, headers=self._headers)
         answer = connection.getresponse()
-        body = answer.read(MAX_BYTES + 1)
-        if len(body) > MAX_BYTES:
-            raise SourceError(f"the answer is longer than {MAX_BYTES // 2**20} MB")
+        body = _read_body(answer)
         if answer.status != http.client.OK:
             hint = ", which is not followed" if answer.status in (301, 302, 303, 307, 308) else ""
             said = f": {body[:MAX_SHOWN].decode('utf-8', 'replace')}" if body and not hint else ""
@@ -93,3 +94,16 @@ class HttpReader:
             raise SourceError(f"{host} has the address {address}, which was not allowed")
         self._connection = connection
         return connection
+
+
+def _read_body(answer: http.client.HTTPResponse) -> bytes:
+    """The body of an answer, in bounded size and time."""
+    body, until = bytearray(), time.monotonic() + LIMIT_S
+    while chunk := answer.read1(_CHUNK):
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise SourceError(f"the answer is longer than {MAX_BYTES // 2**20} MB")
+        if time.monotonic() > until:
+            raise SourceError(f"the answer took longer than {LIMIT_S:g} s")
+    answer.close()  # lets the connection take another request
+    return bytes(body)

@@ -20,6 +20,8 @@ from doorbuster.observe.sample import Labels, TargetSample, counter, gauge, sort
 from doorbuster.observe.sources.received import LOOPBACK, ReceivedSamples, Totals
 
 MAX_BODY_BYTES = 16 * 2**20
+IDLE_LIMIT_S = 30.0  # of a connection
+MAX_OFFSET_S = 86_400.0  # a value dated further away says nothing about a clock
 MIN_OFFSET_S = 0.5  # smaller differences are the time of the transfer
 CUMULATIVE = {2, "AGGREGATION_TEMPORALITY_CUMULATIVE"}
 ERROR = {2, "STATUS_CODE_ERROR"}
@@ -38,6 +40,7 @@ class OtlpSource:
         self._server = _OtlpServer((LOOPBACK, port), _OtlpHandler)
         self._server.daemon_threads = True
         self._server.take = self._take
+        self._server.refuse = self._received.refuse
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def read(self) -> list[TargetSample]:
@@ -62,8 +65,8 @@ class OtlpSource:
             )
         elif path == "/v1/traces":
             with self._turn:
-                for name, labels, amount in span_totals(document):
-                    self._totals.add(name, labels, amount)
+                left_out = sum(not self._totals.add(*total) for total in span_totals(document))
+            self._received.refuse(left_out)
 
     @property
     def _offset_s(self) -> float:
@@ -75,16 +78,20 @@ class OtlpSource:
         newest = max((one.at for one in points if one.at is not None), default=None)
         if newest is not None:
             ahead_s = newest - (time.perf_counter() + self._clock)
+            if abs(ahead_s) > MAX_OFFSET_S:
+                return
             self._ahead_s = ahead_s if self._ahead_s is None else max(self._ahead_s, ahead_s)
 
 
 class _OtlpServer(ThreadingHTTPServer):
     take: Callable[[str, Mapping[str, Any]], None]
+    refuse: Callable[[], None]
     daemon_threads = True
 
 
 class _OtlpHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    timeout = IDLE_LIMIT_S
 
     def do_POST(self) -> None:
         """Answers 200 with an empty message, or says what is wrong with this one."""
@@ -96,8 +103,10 @@ class _OtlpHandler(BaseHTTPRequestHandler):
             document = _decoded(self.path, kind, body)
             server.take(self.path, document)
         except _RefusedMessageError as refused:
+            server.refuse()
             self._answer(refused.status, kind, str(refused))
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+            server.refuse()
             self._answer(400, kind, f"malformed: {type(error).__name__}")
         else:
             self._answer(200, kind, "")

@@ -30,8 +30,13 @@ class PostgresqlSource:
     def __init__(self, *, name: str, dsn: str, **_: Any) -> None:
         try:
             import psycopg
+            import psycopg.conninfo
         except ImportError:
             raise SourceError("PostgreSQL needs a library: pip install 'doorbuster[databases]'") from None
+        try:
+            psycopg.conninfo.conninfo_to_dict(dsn)
+        except psycopg.Error:  # its message would quote the address
+            raise SourceError("its address must be postgresql://user:password@host:port/database") from None
         self._library: Any = psycopg
         self._name, self._dsn = name, dsn
         self._connection: Any = None

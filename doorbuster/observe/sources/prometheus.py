@@ -7,6 +7,7 @@ recorded as `clock_ahead_seconds`.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -70,7 +71,9 @@ class PrometheusSource:
         try:
             theirs = float(data["result"][1])
         except (KeyError, TypeError, ValueError, IndexError):
-            raise SourceError("the answer to the query time() is not that of a Prometheus server") from None
+            theirs = math.nan
+        if not math.isfinite(theirs):
+            raise SourceError("the answer to the query time() is not that of a Prometheus server")
         self._ahead_s = theirs - (middle + self._clock)
         self._measured_at = middle
 

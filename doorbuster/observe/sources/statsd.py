@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import socket
 import threading
+import time
 from typing import Any
 
 from doorbuster.observe.name_values import metric_name
 from doorbuster.observe.sample import TargetSample, counter, sorted_labels
-from doorbuster.observe.sources.received import LOOPBACK, ReceivedSamples, Totals
+from doorbuster.observe.sources.received import LOOPBACK, MAX_TOTALS, ReceivedSamples, Totals
 
 _MESSAGE = re.compile(r"([^:|]+):([+-]?[\d.eE+-]+)\|(c|g|ms|h|d)(?:\|@([\d.]+))?(?:\|#(.*))?")
 MAX_DATAGRAM = 65_535
+MAX_LINES_PER_S = 20_000  # parsed; the others are counted, so that a flood takes no processor from the load
 
 
 class StatsdSource:
@@ -37,16 +39,26 @@ class StatsdSource:
         self._socket.close()
 
     def _receive(self) -> None:
+        second, n = 0, 0
         while True:
             try:
-                text = self._socket.recv(MAX_DATAGRAM).decode("utf-8", "replace")
+                message = self._socket.recv(MAX_DATAGRAM)
             except OSError:  # closed
                 return
+            now = int(time.monotonic())
+            second, n = (second, n) if now == second else (now, 0)
+            lines = message.count(b"\n") + 1
+            n += lines
+            if n > MAX_LINES_PER_S:
+                self._received.refuse(lines)
+                continue
             with self._turn:
-                for line in text.splitlines():
-                    self._take(line)
+                for line in message.decode("utf-8", "replace").splitlines():
+                    if not self._take(line):
+                        self._received.refuse()
 
-    def _take(self, line: str) -> None:
+    def _take(self, line: str) -> bool:
+        """Whether the line has a meaning and its series found room."""
         found = _MESSAGE.fullmatch(line.strip())
         try:
             value = float(found[2]) if found else None
@@ -54,16 +66,17 @@ class StatsdSource:
         except ValueError:
             value = None
         if found is None or value is None or not share:
-            self._received.refused += 1
-            return
+            return False
         pairs = (part.partition(":") for part in (found[5] or "").split(",") if part)
         name, labels = metric_name(found[1]), sorted_labels({key: text for key, _, text in pairs})
         if found[3] == "c":
-            self._totals.add(name, labels, value / share)
-        elif found[3] == "g":
+            return self._totals.add(name, labels, value / share)
+        if found[3] == "g":
+            if (name, labels) not in self._gauges and len(self._gauges) >= MAX_TOTALS:
+                return False
             before = self._gauges.get((name, labels), 0.0) if found[2][0] in "+-" else 0.0
             self._gauges[name, labels] = before + value
-        elif found[3] in ("ms", "h", "d"):
-            unit = "_ms" if found[3] == "ms" else ""
-            self._totals.add(f"{name}{unit}_sum", labels, value / share)
-            self._totals.add(f"{name}{unit}_count", labels, 1.0 / share)
+            return True
+        unit = "_ms" if found[3] == "ms" else ""
+        has_room = self._totals.add(f"{name}{unit}_sum", labels, value / share)
+        return self._totals.add(f"{name}{unit}_count", labels, 1.0 / share) and has_room
