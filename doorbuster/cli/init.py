@@ -38,7 +38,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 )
 @file_option(
     "--openapi",
-    "Draft the driver from this description of the shop's API (OpenAPI 3.0 or 3.1, YAML or JSON).",
+    "Draft the driver from this description of the shop's API (OpenAPI 3.0 to 3.2, YAML or JSON).",
 )
 @click.option(
     "--url",
@@ -213,7 +213,7 @@ def _as_recorded(scenario: str, visit: RecordedVisit, draft: DriverDraft) -> str
     hosts = dict.fromkeys(urlsplit(origin).hostname for origin in (visit.origin, *visit.other_origins))
     text = text.replace("allow: [127.0.0.1]", f"allow: [{', '.join(map(str, hosts))}]")
     text = text.replace(
-        _STARTER_JOURNEYS, f"journeys: {{{', '.join(_journeys(draft.steps)) or 'browse: 100'}}}"
+        _STARTER_JOURNEYS, f"journeys: {{{', '.join(_journeys(visit, draft.steps)) or 'browse: 100'}}}"
     )
     if not visit.pauses_s:
         return text
@@ -229,15 +229,18 @@ def _pauses(pauses_s: Sequence[float]) -> tuple[float, float]:
     return max(median(pauses_s), 0.1), sigma
 
 
-def _journeys(steps: Sequence[str]) -> list[str]:
+def _journeys(visit: RecordedVisit, steps: Sequence[str]) -> list[str]:
+    """Those that the driver has all steps for; from a description, a home page is made of a listing."""
     needed = {
         "browse": ("category",),
         "search": ("search",),
         "buy": ("category", "add_to_basket", "checkout"),
     }
     weights = {"browse": 40, "search": 20, "buy": 40}
+    has_listing = visit.source == "description" and {"category", "search"} & set(steps)
+    known = {*steps, "home"} if has_listing else set(steps)
     return [
         f"{journey}: {weight}"
         for journey, weight in weights.items()
-        if {"home", "product", *needed[journey]} <= set(steps)
+        if {"home", "product", *needed[journey]} <= known
     ]

@@ -15,6 +15,8 @@ from doorbuster.storefronts.har.steps import operation_of, variables_of
 from doorbuster.storefronts.har.visit_plan import LISTINGS, VisitPlan, link_pattern, without_ending
 from doorbuster.storefronts.har.vocabulary import CATEGORY_IDS, TERMS
 
+_PLACE_OF_AN_API = re.compile(r"(?:\w+-)?api|rest|store|shop|v\d+|public", re.IGNORECASE)
+
 
 @dataclass(slots=True)
 class CatalogueSource:
@@ -42,7 +44,8 @@ class CatalogueSource:
                 self.place, self.pattern = place, "" if self.path else pattern
                 return
         home = self.plan.steps.get("home", [None])[0]
-        if home is not None and pattern and not self.plan.visit.requests[home].answer.text:
+        is_recording = self.plan.visit.source == "recording"
+        if is_recording and home is not None and pattern and not self.plan.visit.requests[home].answer.text:
             self.place, self.pattern = home, pattern  # the answers were not recorded: links are the usual way
 
     def _recorded_category(self, anchor: int) -> str:
@@ -58,6 +61,8 @@ class CatalogueSource:
             return value
         # /api/categories/lamps/products: the word before the last one that every category has.
         is_list = segments[-1] in ("products", "items") and len(segments) > 1
+        if is_list and _PLACE_OF_AN_API.fullmatch(segments[-2]):
+            return ""  # /api/products lists everything
         return segments[-2] if is_list else without_ending(segments[-1])
 
     def _is_listed(self, value: str, before: int) -> bool:

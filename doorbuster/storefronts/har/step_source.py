@@ -43,6 +43,11 @@ class StepSource:
                 found[step] = self._method(step)
             elif step in ("basket", "checkout_page") and "add_to_basket" in self._plan.steps:
                 found[step] = ['"""The shop draws this page without a request."""']
+            elif step == "home" and self._plan.visit.source == "description":
+                listed = next((one for one in ("category", "search") if one in self._plan.steps), "")
+                if listed:
+                    text = "An API has no home page; replace this by what yours shows."
+                    found[step] = [f'"""{text}"""', f"return self.{listed}()"]
         return found
 
     def _method(self, step: str) -> list[str]:

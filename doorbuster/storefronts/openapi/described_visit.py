@@ -6,57 +6,29 @@ The draft of a driver is made from it as from a recorded visit.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from doorbuster.storefronts.har.recorded_request import Answer, RecordedRequest, RecordedVisit
 from doorbuster.storefronts.har.request_body import RequestBody
-from doorbuster.storefronts.har.steps import changing_step, reading_step
-from doorbuster.storefronts.har.vocabulary import BASKET, TERMS
+from doorbuster.storefronts.har.vocabulary import TERMS
 from doorbuster.storefronts.openapi.document import ApiDocument, ApiOperation
 from doorbuster.storefronts.openapi.example_values import ExampleValues
+from doorbuster.storefronts.openapi.purchase_order import PARAMETER, filled_path, purchase_order
 
-_PARAMETER = re.compile(r"\{([^{}/]+)\}")
-_READING = ("home", "category", "search", "product")
 _PLACEHOLDER = "set-by-the-environment-0"
 _SUCCESS = ("200", "201", "202", "204", "2XX", "default")
 
 
 def described_visit(document: ApiDocument) -> RecordedVisit:
     """The visit. Identifiers are followed: operations that answer with one come before those that need it."""
-    operations = sorted(enumerate(document.operations()), key=lambda one: (_rank(one[1], document), one[0]))
-    names = {name for _, operation in operations for name in _PARAMETER.findall(operation.path)}
+    operations = purchase_order(document)
+    names = {name for operation in operations for name in PARAMETER.findall(operation.path)}
     values = ExampleValues(document.resolve, names)
     requests = tuple(
-        _request(number, operation, document, values) for number, (_, operation) in enumerate(operations)
+        _request(number, operation, document, values) for number, operation in enumerate(operations)
     )
     return RecordedVisit(document.origin, requests, (), source="description", invented=values.invented)
-
-
-def _rank(operation: ApiOperation, document: ApiDocument) -> tuple[int, int]:
-    """The place of an operation in a purchase; the shorter path first."""
-    bare = _bare_request(0, operation, document.origin, _path(document, operation, {}))
-    parameters = operation.path.count("{")
-    if operation.method == "GET":
-        step = reading_step(bare)
-        return (
-            (_READING.index(step) if step in _READING else 6, parameters)
-            if step != "checkout_page"
-            else (8, 0)
-        )
-    step = changing_step(bare)
-    if step == "checkout":
-        return 10, parameters
-    if step == "add_to_basket":
-        return (5, parameters) if parameters or _names_goods(operation) else (4, parameters)
-    words = set(re.findall(r"[a-z]+", operation.path.lower()))
-    return (4 if words & BASKET and not parameters else 7), parameters
-
-
-def _names_goods(operation: ApiOperation) -> bool:
-    return bool(re.search(r"sku|product|variant|quantity|item", json.dumps(operation.body, default=str)))
 
 
 def _request(
@@ -73,20 +45,20 @@ def _request(
             query.append((name, _text(values.of_parameter(parameter, ""))))
         elif place == "header" and parameter.get("required"):
             headers[name.lower()] = _text(values.of_parameter(parameter, ""))
-    for name in _PARAMETER.findall(operation.path):
+    for name in PARAMETER.findall(operation.path):
         if name not in named:
             named[name] = str(
                 values.of_parameter({"name": name, "in": "path"}, _word_before(operation.path, name))
             )
     _add_security(operation, document, headers, query)
     thing = _thing(operation.path)
-    kind, body = values.of_content(operation.body.get("content"), thing)
+    kind, body = values.of_content(operation.body.get("content"), thing, sent=True)
     status, answer = _answer(operation, document, values, thing)
     return RecordedRequest(
         number=number,
         method=operation.method,
         origin=document.origin,
-        path=_path(document, operation, named),
+        path=filled_path(document, operation, named),
         query=tuple(query),
         body=_body(kind, body),
         headers=headers,
@@ -94,20 +66,6 @@ def _request(
         at_unix_s=float(number),
         is_page=False,
     )
-
-
-def _bare_request(number: int, operation: ApiOperation, origin: str, path: str) -> RecordedRequest:
-    query = tuple((str(one.get("name")), "x") for one in operation.parameters if one.get("in") == "query")
-    terms = tuple(pair for pair in query if pair[0].lower() in TERMS)
-    empty = Answer(200, "application/json")
-    return RecordedRequest(
-        number, operation.method, origin, path, terms, RequestBody(), {}, empty, 0.0, is_page=False
-    )
-
-
-def _path(document: ApiDocument, operation: ApiOperation, named: Mapping[str, str]) -> str:
-    filled = _PARAMETER.sub(lambda found: named.get(found[1], "471000"), operation.path)
-    return quote(document.base_path + filled, safe="/%:@!$&()*+,;=~-._") or "/"
 
 
 def _add_security(

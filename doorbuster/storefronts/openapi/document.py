@@ -96,9 +96,9 @@ def _checked(files: ApiFiles, data: Any, url: str | None) -> ApiDocument:
     if not isinstance(data, Mapping) or not ({"openapi", "swagger"} & set(data)):
         raise UsageError(f"{file}:1:1: is not an OpenAPI document: it has no key openapi")
     version = str(data.get("openapi") or data.get("swagger"))
-    if not version.startswith(("3.0", "3.1")):
+    if not version.startswith(("3.0", "3.1", "3.2")):
         raise UsageError(
-            f"{file}:1:1: is of version {version[:20]}; versions 3.0 and 3.1 can be read: convert it first, "
+            f"{file}:1:1: is of version {version[:20]}; versions 3.0 to 3.2 can be read: convert it first, "
             "e.g. with swagger2openapi"
         )
     problems = []

@@ -51,6 +51,7 @@ class ExampleValues:
         self._resolve, self._names = resolve, frozenset(names)
         self._known: dict[str, Any] = {}
         self._room = MAX_VALUES
+        self._sent = False
 
     @property
     def invented(self) -> tuple[str, ...]:
@@ -70,8 +71,12 @@ class ExampleValues:
             return self._known.setdefault(kind, _invented(kind, shape) if stated is _MISSING else stated)
         return self.of_schema(schema, name, thing) if stated is _MISSING else stated
 
-    def of_content(self, content: Any, thing: str) -> tuple[str, Any]:
-        """Media type and value of a body or an answer; JSON if there is any."""
+    def of_content(self, content: Any, thing: str, *, sent: bool = False) -> tuple[str, Any]:
+        """Media type and value of a body or an answer; JSON if there is any.
+
+        Args: sent: a body that customers send, with what the shop requires or has an example of.
+        """
+        self._sent = sent
         if not isinstance(content, Mapping) or not content:
             return "", None
         kind = next((kind for kind in content if "json" in str(kind)), next(iter(content)))
@@ -100,15 +105,28 @@ class ExampleValues:
         merged = self._merged(schema)
         kind = _type_of(merged)
         if kind == "object":
-            properties = merged.get("properties")
+            properties = _fields(merged.get("properties"))
+            required = set(map(str, _rows(merged.get("required"))))
             return {
                 str(key): self.of_schema(inner, str(key), thing, depth + 1, item)
-                for key, inner in (properties.items() if isinstance(properties, Mapping) else ())
-            }
+                for key, inner in properties.items() if self._is_shown(str(key), inner, required)
+            }  # fmt: skip
         if kind == "array":
             inner_thing = _singular(name) or thing
             return [self.of_schema(merged.get("items"), "", inner_thing, depth + 1, n) for n in range(_ITEMS)]
         return self._plain(merged, kind, name, thing, item, stated)
+
+    def _is_shown(self, name: str, raw: Any, required: set[str]) -> bool:
+        """Whether a property is sent, or answered: what only the other side writes is left out, and of what
+        is sent, what is not required where a schema says what is, unless it has an example.
+        """
+        schema = self._resolve(raw)
+        if not isinstance(schema, Mapping):
+            return True
+        if schema.get("readOnly" if self._sent else "writeOnly") is True:
+            return False
+        is_optional = self._sent and required and name not in required
+        return not is_optional or _stated_example(schema, self._resolve) is not _MISSING
 
     def _plain(
         self, schema: Mapping[str, Any], kind: str, name: str, thing: str, item: int, stated: Any
@@ -202,11 +220,20 @@ def _stated_example(holder: Mapping[str, Any], resolve: Callable[[Any], Any]) ->
 
 
 def _title(raw: Any, schema: Any) -> Any:
-    """A schema that knows its own name, from the reference to it or its title."""
+    """A schema that knows what it is of, from the reference to it or the title of an object.
+
+    Titles of other values repeat the name of their property, as generators write them: "Id".
+    """
     if not isinstance(schema, Mapping) or "x-thing" in schema:
         return schema
     reference = raw.get("$ref") if isinstance(raw, Mapping) else None
-    name = str(reference).rpartition("/")[2] if reference else str(schema.get("title") or "")
+    name = (
+        str(reference).rpartition("/")[2]
+        if reference
+        else str(schema.get("title") or "")
+        if "properties" in schema
+        else ""
+    )
     found = next(
         (word for word in re.findall(r"[A-Z]?[a-z]+", name) if word.lower() not in ("list", "page")), ""
     )
