@@ -1,6 +1,6 @@
 """The border of everything that is written: terminals, logs, files."""
 
-from doorbuster.output.printable import clean, flat, one_line
+from doorbuster.output.printable import clean, exception_text, flat, named_exception, one_line
 from doorbuster.output.secret_masking import masked
 from doorbuster.output.streams import (
     is_screen,
@@ -14,10 +14,12 @@ from doorbuster.output.streams import (
 
 __all__ = [
     "clean",
+    "exception_text",
     "flat",
     "is_screen",
     "lost_output",
     "masked",
+    "named_exception",
     "one_line",
     "open_console",
     "protect_streams",

@@ -26,6 +26,20 @@ def clean(text: str) -> str:
     return _UNSAFE.sub("\ufffd", mask_values(text.replace("\r\n", "\n")))
 
 
+def exception_text(error: BaseException) -> str:
+    """The text of an exception; its own conversion to text may raise, too."""
+    try:
+        return str(error)
+    except Exception as broken:  # noqa: BLE001  of a class in a user's file
+        return f"(its text raises {type(broken).__name__})"
+
+
+def named_exception(error: BaseException) -> str:
+    """Type and text of an exception, such as "KeyError: 'price'"."""
+    text = exception_text(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def flat(text: str) -> str:
     """The text cleaned and on one line; a line break becomes a space."""
     return clean(_BREAKS.sub(" ", text))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from doorbuster.errors import AnalysisError, RecordError
+from doorbuster.output import named_exception
 from doorbuster.records.reader import Run
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import Section
@@ -105,7 +106,7 @@ def _located(path: Path, error: BaseException) -> AnalysisError:
     for frame in traceback.extract_tb(error.__traceback__):
         if Path(frame.filename).resolve() == path.resolve() and frame.lineno:
             line = frame.lineno
-    return AnalysisError(f"{path}:{line}: {type(error).__name__}: {error}")
+    return AnalysisError(f"{path}:{line}: {named_exception(error)}")
 
 
 def _scripts(paths: Iterable[Path]) -> Iterator[Path]:

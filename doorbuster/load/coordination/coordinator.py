@@ -22,6 +22,7 @@ from doorbuster.load.coordination.run_supervisor import RunSupervisor
 from doorbuster.load.http.send_limit import WINDOW_S
 from doorbuster.load.run_plan import REPORT_INTERVAL_S
 from doorbuster.load.target.endpoint import set_faults
+from doorbuster.output import named_exception
 from doorbuster.records.batch import Batch
 from doorbuster.records.storable import LEDGER_REFUSED, storable_ledger
 
@@ -55,7 +56,7 @@ class RunCoordinator:
                 self._fail(error)
             except BaseException as error:
                 logger.exception("the run failed with an internal error")
-                self._fail(RunError(f"internal error, please report it: {type(error).__name__}: {error}"))
+                self._fail(RunError(f"internal error, please report it: {named_exception(error)}"))
 
     def receive(self, batch: Batch) -> None:
         """Take a worker's report; called from Locust's message loop."""

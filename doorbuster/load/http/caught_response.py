@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from doorbuster.load.exchange import DETAIL_CHARACTERS, Exchange, RequestFailed
 from doorbuster.load.http.response import Response
+from doorbuster.output import named_exception
 
 control_exceptions: Final[list[type[BaseException]]] = []
 """Exceptions that end a task and say nothing about the request in whose `with` block they are raised."""
@@ -61,7 +62,7 @@ class CaughtResponse(Response):
             elif isinstance(error, RequestFailed):
                 self.exchange.decide(error.cause, error.detail)
             elif isinstance(error, Exception):
-                detail = f"{type(error).__name__}: {error}"[:DETAIL_CHARACTERS]
+                detail = named_exception(error)[:DETAIL_CHARACTERS]
                 self.exchange.decide("content", detail)
         self.report()
         return ends_here

@@ -14,6 +14,8 @@ from gevent import GreenletExit
 from locust import TaskSet, User
 from locust.user.task import DefaultTaskSet
 
+from doorbuster.output import named_exception
+
 _STOPPED = "_doorbuster_stopped"  # attribute of a user that Locust or the recorder has stopped
 
 
@@ -21,7 +23,7 @@ class RaisedInLocustfile(Exception):  # noqa: N818  reads as what happened
     """What a Locust file raised and Locust would not have reported; its cause is the original."""
 
     def __init__(self, error: BaseException) -> None:
-        super().__init__(f"{type(error).__name__}: {error}")
+        super().__init__(named_exception(error))
 
 
 def report_everything_raised() -> None:

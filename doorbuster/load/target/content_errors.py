@@ -18,6 +18,7 @@ from typing import Final
 
 from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.target.driver_lookup import place_in_driver
+from doorbuster.output import exception_text, named_exception
 from doorbuster.storefronts import Rejected
 
 UNEXPECTED_CONTENT: Final = "unexpected_content"
@@ -51,7 +52,7 @@ def content_error(error: BaseException, last_cause: str | None) -> Rejected | No
         return Rejected(last_cause or UNEXPECTED_CONTENT, str(error.doc)[:_EXCERPT])
     if last_cause is None or not is_data_error(error):
         return None
-    detail = f"{type(error).__name__}: {str(error)[:_EXCERPT]}{place_in_driver(error)}"
+    detail = f"{named_exception(error)[:_EXCERPT]}{place_in_driver(error)}"
     return Rejected(last_cause or UNEXPECTED_CONTENT, detail)
 
 
@@ -61,6 +62,6 @@ def is_data_error(error: BaseException) -> bool:
         return error.name is not None and isinstance(error.obj, _DATA_TYPES)
     if type(error) in (SyntaxError, IndentationError, TabError):
         return False
-    if isinstance(error, TypeError) and _WRONG_CALL.search(str(error)):
+    if isinstance(error, TypeError) and _WRONG_CALL.search(exception_text(error)):
         return False
     return isinstance(error, _DATA_ERRORS) or _PARSERS.search(type(error).__name__) is not None

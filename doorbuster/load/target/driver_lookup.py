@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from doorbuster.errors import AnalysisError, UsageError
+from doorbuster.output import named_exception
 from doorbuster.output.secret_masking import remember_variables_in
 from doorbuster.scenario import CHANNELS, JOURNEYS, is_driver_name
 from doorbuster.storefronts import Storefront, drivers_with
@@ -132,16 +133,14 @@ def load_module(path: Path) -> ModuleType:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # the user's file may fail in any way; report where
-        raise UsageError(
-            f"{_place(error, path)}: {type(error).__name__}: {error}; correct the file"
-        ) from error
+        raise UsageError(f"{_place(error, path)}: {named_exception(error)}; correct the file") from error
     return module
 
 
 def driver_error(driver: type[Storefront], method: str, error: BaseException) -> AnalysisError:
     """The error to report for an exception in a driver's code."""
     return AnalysisError(
-        f"the driver {driver.name!r} raised in {method}: {type(error).__name__}: {error}"
+        f"the driver {driver.name!r} raised in {method}: {named_exception(error)}"
         f"{place_in_driver(error)}; doorbuster probe shows each of its steps"
     )
 

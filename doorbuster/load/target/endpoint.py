@@ -14,10 +14,11 @@ from doorbuster.load.http.allowed_hosts import LOOPBACK_ONLY, AllowedHosts
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.send_limit import RequestCeiling
 from doorbuster.load.http.settings import HttpSettings
+from doorbuster.load.target.catalogue_check import checked_catalogue
 from doorbuster.load.target.content_errors import content_error
 from doorbuster.load.target.driver_lookup import driver_error
 from doorbuster.load.target.permission import permitted_hosts
-from doorbuster.output import masked
+from doorbuster.output import exception_text, masked
 from doorbuster.output.secret_masking import remember_secrets
 from doorbuster.scenario import NO_HEADERS, RUN_HEADER, HeaderValues, LocustScenario, Scenario, fill_headers
 from doorbuster.shop_process import ShopProcess, start_shop
@@ -158,7 +159,7 @@ def read_catalogue(
     """
     client = UnmeasuredClient(url, access, limit_s=PREPARE_LIMIT_S, ceiling=ceiling)
     try:
-        catalogue = driver.prepare(client)
+        found = driver.prepare(client)
     except Rejected as refusal:
         if refusal.cause == "host_not_allowed":
             way_out = (
@@ -174,11 +175,13 @@ def read_catalogue(
         if page is None and driver not in DRIVERS.values():
             raise driver_error(driver, "prepare", error) from error
         raise TargetError(
-            f"the responses of {url} are not those of a '{driver.name}' storefront ({page or error}); "
+            f"the responses of {url} are not those of a '{driver.name}' storefront "
+            f"({page or exception_text(error)}); "
             "correct the driver, or name another one in target.storefront"
         ) from error
     finally:
         client.close()
+    catalogue = checked_catalogue(driver, found)
     if not catalogue.skus:
         raise TargetError(
             f"the '{driver.name}' driver found no products at {url}; add products, or run `doorbuster probe` "

@@ -25,7 +25,7 @@ from doorbuster.load.target.driver_lookup import find_driver
 from doorbuster.load.target.endpoint import TargetAccess, UnmeasuredClient, check_allowed, target_headers
 from doorbuster.load.target.shop_clock import ledger_since
 from doorbuster.load.tools.command_interface import print_row, run_tool
-from doorbuster.output import masked
+from doorbuster.output import masked, named_exception
 from doorbuster.records.reader import Run
 from doorbuster.scenario import Scenario, read_scenario
 from doorbuster.storefronts import Rejected, Storefront
@@ -106,7 +106,7 @@ class Cleanup:
         except (ValueError, KeyError, TypeError) as error:
             raise TargetError(
                 f"the responses of {self._recorded.url} are not those of a '{self._driver.name}' storefront "
-                f"({type(error).__name__}: {error}); is another shop running there now?"
+                f"({named_exception(error)}); is another shop running there now?"
             ) from error
         if found is None:
             return None

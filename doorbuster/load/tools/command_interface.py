@@ -12,6 +12,7 @@ from typing import Any
 
 from doorbuster.errors import DoorbusterError, ExitCode
 from doorbuster.load.target.driver_lookup import place_in_driver
+from doorbuster.output import named_exception
 from doorbuster.output.secret_masking import mask_values
 from doorbuster.output.streams import CleanStream
 
@@ -43,5 +44,5 @@ def run_tool(tool: Callable[..., ExitCode]) -> int:
         place = place_in_driver(error)
         if not place:
             raise
-        print_row({"kind": "error", "text": f"the driver raised {type(error).__name__}: {error}{place}"})
+        print_row({"kind": "error", "text": f"the driver raised {named_exception(error)}{place}"})
         return int(ExitCode.SCRIPT_EXCEPTION)

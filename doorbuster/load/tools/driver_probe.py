@@ -41,7 +41,7 @@ from doorbuster.load.target.step_signatures import (
 from doorbuster.load.tools.probe_plan import ProbePlan
 from doorbuster.load.tools.response_diagnosis import hint_for
 from doorbuster.load.tools.tracing_client import ExchangeTrace, TracingClient
-from doorbuster.output import masked
+from doorbuster.output import exception_text, masked
 from doorbuster.scenario import EVERY_STEP, Scenario
 from doorbuster.storefronts import (
     Basket,
@@ -209,7 +209,10 @@ class DriverProbe:
         try:
             customer = self._customer(name, channel, catalogue)
         except Exception as error:  # noqa: BLE001  the driver's __init__ may fail in any way; say where
-            return replace(unprobed("broken", f"{error}{place_in_driver(error)}"), cause=type(error).__name__)
+            return replace(
+                unprobed("broken", f"{exception_text(error)}{place_in_driver(error)}"),
+                cause=type(error).__name__,
+            )
         action = getattr(customer, name, None)
         if not callable(action):
             return unprobed("missing", no_method_text(customer, name))
@@ -398,7 +401,7 @@ class DriverProbe:
                 result, cause, text = "failed", page.cause, " ".join(page.detail.split())
             else:
                 result, cause = "broken", type(error).__name__
-                text = f"{error}{place_in_driver(error)}"
+                text = f"{exception_text(error)}{place_in_driver(error)}"
         seen = tuple(self._client.exchanges)
         hint = hint_for(cause, seen[-1], self._url) if seen and result in ("failed", "broken") else ""
         return ProbedStep(self._channel, name, core, result, masked(text)[:300], cause, hint, seen)
