@@ -41,7 +41,7 @@ _IN_PROGRESS: Final = (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK)
 class Connector:
     """Opens connections of one customer to one origin, and keeps its TLS session between them."""
 
-    __slots__ = ("_clock", "_opened", "_proxy", "_route", "_session", "_settings", "_target", "_wire")
+    __slots__ = ("_clock", "_opened", "_proxy", "_route", "_settings", "_target", "_wire", "session")
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Connector:
         self._clock = clock
         self._proxy = proxy
         self._route = route
-        self._session: ssl.SSLSession | None = None
+        self.session: ssl.SSLSession | None = None
 
     def open(self, connect_deadline: float, total_deadline: float) -> Connection:
         """A connection ready for its first request. Raises: RequestFailed."""
@@ -124,7 +124,7 @@ class Connector:
             return
         session = tls.session
         if session is not None:
-            self._session = session
+            self.session = session
             if session.has_ticket:
                 connection.session_reads = 0
 
@@ -206,7 +206,7 @@ class Connector:
         context = self._settings.ssl_context
         if context is None or route != self._settings.route:
             context = context_for(route.verify, route.ca_file, route.cert_file, route.key_file)
-        connection.start_tls(context, self._target.host, self._session)
+        connection.start_tls(context, self._target.host, self.session)
 
 
 @cache

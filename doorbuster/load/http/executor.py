@@ -147,13 +147,15 @@ class RequestExecutor:
         deadline: float,
         *,
         ssl_context: ssl.SSLContext | None = None,
+        resumed: ssl.SSLObject | None = None,
         sends: bool = True,
     ) -> Connection:
         """A connection for another protocol, by the same rules as for requests.
 
         The caller closes it; what is left open when this client is closed is closed then.
 
-        Args: ssl_context: instead of that for HTTP/1.1. sends: whether it counts as a request, too.
+        Args: ssl_context: instead of that for HTTP/1.1. resumed: an earlier connection by this context, whose
+        session this one resumes where the settings allow it. sends: whether it counts as a request, too.
         Raises: RequestFailed, also when the ceiling on requests leaves no time.
         """
         connector, ceiling = self.pool_of(target).connector, self.settings.ceiling
@@ -164,6 +166,8 @@ class RequestExecutor:
                 target, settings, hub_resources(), self._clock, proxy=proxy_for(settings, target, route),
                 route=route, opened=self._opened,
             )  # fmt: skip
+            if resumed is not None and settings.tls_resumption:
+                connector.session = resumed.session
         if ceiling is not None:
             if sends:
                 ceiling.sends.wait(deadline)

@@ -109,7 +109,9 @@ class Http2Requests(_Base):
         """A new connection; None if the server does not speak HTTP/2, and it is kept for HTTP/1.1."""
         chosen = self._route
         context = context_for(chosen.verify, chosen.ca_file, chosen.cert_file, chosen.key_file, ALPN)
-        opened = self.open_connection(target, deadline, ssl_context=context, sends=False)
+        before = self._shared.get(target.origin)
+        resumed = None if before is None else before.tls
+        opened = self.open_connection(target, deadline, ssl_context=context, resumed=resumed, sends=False)
         tls = opened.tls
         if tls is None or tls.selected_alpn_protocol() != "h2":
             self.keep_connection(target, opened)

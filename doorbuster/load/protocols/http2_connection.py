@@ -84,7 +84,10 @@ class Http2Stream:
 
 
 class Http2Connection:
-    """Takes over an open connection that has negotiated h2. `is_closing`: it takes no further requests."""
+    """Takes over an open connection that has negotiated h2.
+
+    is_closing: it takes no further requests. tls: its encryption, also after the end.
+    """
 
     def __init__(
         self,
@@ -95,6 +98,7 @@ class Http2Connection:
         max_body_bytes: int,
     ) -> None:
         self.is_closing = False
+        self.tls = connection.tls
         self._clock = clock
         self._max_body_bytes = max_body_bytes
         self._max_streams = UNSTATED_STREAMS

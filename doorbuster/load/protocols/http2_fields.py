@@ -47,20 +47,20 @@ def head_of(status: int, fields: Sequence[Field]) -> str:
 
 
 def fields_of(method: str, authority: bytes, path: bytes, request: bytes) -> list[Field]:
-    """The fields of a request that was rendered for HTTP/1.1."""
+    """The fields of a request that was rendered for HTTP/1.1; its Host, if it has one, is the authority."""
     fields = [
         (b":method", method.encode()), (b":scheme", b"https"), (b":authority", authority), (b":path", path),
     ]  # fmt: skip
     for line in request.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]:
         field = _field_of(line)
-        if field is not None:
+        if field[0] == b"host":
+            fields[2] = (b":authority", field[1])
+        elif field[0] not in OF_CONNECTIONS:
             fields.append(field)
     return fields
 
 
 @lru_cache(maxsize=1024)
-def _field_of(line: bytes) -> Field | None:
-    """The field of one line; None for what belongs to a connection of HTTP/1.1."""
+def _field_of(line: bytes) -> Field:
     name, _, value = line.partition(b":")
-    lower = name.lower()
-    return None if lower in OF_CONNECTIONS else (lower, value.strip())
+    return name.lower(), value.strip()

@@ -364,7 +364,7 @@ ANSWERS = {
                        "502"),
     "a page of a web server": (headers(1, OK) + frame(DATA, 1, b"<html>", 1), "bad_response", "text/plain"),
     "a reset": (reset(1, 8), "reset", "CANCEL"),
-    "a refusal": (reset(1, 7), "reset", "REFUSED_STREAM"),
+    "a wish for HTTP/1.1": (reset(1, 0xD), "reset", "HTTP_1_1_REQUIRED"),
 }  # fmt: skip
 
 
@@ -378,6 +378,28 @@ def test_a_failed_grpc_call_is_named(serve, label):
     channel.close()
     assert failed.value.cause == client.step.exchanges[-1].cause == cause
     assert detail in client.step.exchanges[-1].detail
+
+
+def test_a_grpc_call_that_the_server_has_not_seen_is_sent_again_once(serve):
+    def leaving(peer):
+        peer.send(settings())
+        assert peer.request() == 1
+        peer.send(goaway(0))
+        stays(peer)
+
+    good = headers(1, GRPC) + frame(DATA, 1, MESSAGE) + trailers(("grpc-status", "0"))
+    client = serve(leaving, once(good), tls=False)
+    channel = GrpcChannel(client)
+    assert channel.unary("shop.Stock/Left", b"17") == b"hi"
+    assert client.connections_opened == 2
+    assert len(client.step.exchanges) == 1
+
+
+def test_metadata_that_grpc_cannot_send_is_refused(serve):
+    channel = GrpcChannel(serve(tls=False))
+    for wrong in ({"x": b"bytes"}, {"x-bin": "text"}, {"x": "süß"}, {"x y": "1"}, {"x": "a\nb"}):
+        with pytest.raises(ValueError, match="metadata"):
+            channel.unary("shop.Stock/Left", b"17", metadata=wrong)
 
 
 def test_a_grpc_answer_with_its_trailers(serve):

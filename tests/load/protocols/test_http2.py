@@ -28,7 +28,7 @@ daemon off; worker_processes 1; pid nginx.pid; error_log error.log; user root;
 events {{ worker_connections 512; }}
 http {{
   log_format seen '$server_protocol $request_method $request_uri $status $connection $content_length'
-    ' $http_cookie';
+    ' $ssl_session_reused $host $http_cookie';
   access_log access.log seen; default_type text/plain; http2_max_concurrent_streams {streams};
   client_body_temp_path body; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
   client_max_body_size 20m; keepalive_requests {requests};
@@ -194,6 +194,14 @@ def test_a_connection_that_the_server_ends_is_replaced(start, open_client):
     assert [client.get("/hello").text for _ in range(8)] == ["hello"] * 8
     assert client.connections_opened == 3
     assert all(one.cause == "" for one in client.step.exchanges)
+    resumed = {words[4]: words[6] for words in server.seen(8)}
+    assert list(resumed.values()) == [".", "r", "r"], "a customer resumes its own TLS session"
+
+
+def test_a_host_header_of_the_caller_is_the_authority(start, open_client):
+    server = start()
+    assert open_client(server).get("/hello", headers={"Host": "other.example"}).text == "hello"
+    assert server.seen(1)[0][7] == "other.example"
 
 
 def frame(kind: int, payload: bytes) -> bytes:
