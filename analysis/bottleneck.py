@@ -191,7 +191,9 @@ def _resources(n: int) -> str:
 def _fullness(one: ResourceFinding) -> str:
     if one.highest is None:
         return f"work waited for it from {format_duration(one.full_from_s or 0)} on"
-    return f"full from {format_duration(one.full_from_s or 0)} on (up to {format_ratio(one.highest)})"
+    full = f"full from {format_duration(one.full_from_s or 0)} on"
+    # Readings that are not exactly a second apart can exceed 100 %.
+    return full if one.highest > 1 else f"{full} (up to {format_ratio(one.highest)})"
 
 
 def _timing(found: Bottleneck) -> str:
@@ -206,7 +208,7 @@ def _causes(found: Bottleneck) -> tuple[CauseEvidence, ...]:
     one = found.named
     if one is None:
         return ()
-    tracking = _tracking(one, len(found.resources))
+    tracking = "the latency rose with its use" if one.tracks else "a link with the latency is not proven"
     evidence = f"{_capital(one.name)}: {_fullness(one)}, {_timing(found)}; {tracking}."
     advice = f"Give {one.name} more room, or use it less per request."
     because = f"the limit of {one.name} was reached"
@@ -245,9 +247,12 @@ def _findings(found: Bottleneck) -> list[str]:
         if one.errors >= 1
     ]
     law = [_law_sentence(found.named)] if found.named is not None and found.named.law is not None else []
+    tracking = []
+    if found.named is not None:
+        tracking = [f"{_capital(found.named.name)}: {_tracking(found.named, len(found.resources))}."]
     others = [one for one in found.resources if one is not found.named and one.full_from_s is not None]
     full = [f"Also full: {one.name}, from {format_duration(one.full_from_s or 0)} on." for one in others[:3]]
-    return [*errors, *law, *full]
+    return [*tracking, *errors, *law, *full]
 
 
 def _law_sentence(one: ResourceFinding) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from doorbuster.stats.difference import ValueWithInterval
 
 METRICS = ("can_order", "can_browse")
+TOO_WIDE = 0.4  # an interval of 40 percentage points and more
 _TONES: dict[str, Tone] = {"worse": "bad", "better": "good"}
 
 
@@ -56,9 +57,11 @@ def channel_changes(run: Run, baseline: BaselineValues | None) -> dict[str, Chan
 
 
 def _points(change: ValueWithInterval | None) -> str:
-    """ "−12.4 pp (−18.2 to −6.6)" in percentage points; "–" if unknown."""
+    """ "−12.4 pp (−18.2 to −6.6)" in percentage points; "–" if unknown, or too wide to say anything."""
     if change is None:
         return "–"
+    if change.low is not None and change.high is not None and change.high - change.low > TOO_WIDE:
+        return "too few to tell"
     low, high = ("?" if end is None else f"{100 * end:+.1f}" for end in (change.low, change.high))
     return f"{100 * change.value:+.1f} pp ({low} to {high})".replace("-", "−")
 

@@ -286,10 +286,12 @@ def _both_forms(found: MetricComparison, effect: EffectEstimate) -> dict[str, An
     ends = effect.low(1 - found.level), effect.high(1 - found.level)
     at = found.baseline or 0.0
     if by_difference(found.metric):
-        shown = ValueWithInterval(effect.value, *ends)
+        # Shares lie in 0..1, whatever the t quantile of few runs or customers says of their difference.
+        low, high = (None if end is None else min(max(end, -1.0), 1.0) for end in ends)
+        shown = ValueWithInterval(effect.value, low, high)
         if not at:
             return {"difference": shown, "ratio": None}
-        low, high = (None if end is None else 1 + end / at for end in ends)
+        low, high = (None if end is None else max(1 + end / at, 0.0) for end in (low, high))
         return {"difference": shown, "ratio": ValueWithInterval(1 + effect.value / at, low, high)}
     low, high = (None if end is None or end > _MOST_LOG else math.exp(end) for end in ends)
     ratio = ValueWithInterval(math.exp(effect.value), low, high)

@@ -38,6 +38,13 @@ def test_a_share_is_compared_in_points():
     assert found.difference.value == pytest.approx(-0.0397, abs=1e-4)
 
 
+def test_the_interval_of_a_share_stays_within_what_shares_can_be():
+    few = runs(replace(CAN_ORDER, n=2), 1.0, low=0.16, high=1.0)
+    found = compare_metric([*few, *few], few)
+    assert (found.difference.low, found.difference.high) == (-1.0, 1.0)
+    assert found.ratio.low == 0.0
+
+
 def test_the_same_values_with_little_scatter_are_the_same_within_the_tolerance():
     found = compare_metric(runs(P95, 100, 101, 99, 100), runs(P95, 100, 100.5, 99.5, 101))
     assert found.decision == Decision.SAME
