@@ -86,7 +86,7 @@ class ObservedWindow:
         """Why the rule could not be evaluated at all; "" if it was."""
         if self._was_evaluated:
             return ""
-        return f"safety.abort {self._key} was never evaluated: {self._why_not}"
+        return f"the rule safety.abort {self._key} was never evaluated: {self._why_not}"
 
     # ---- inside
 

@@ -129,7 +129,7 @@ def test_a_rule_that_cannot_be_evaluated_is_stated():
     assert "is not a share, since it reached 95; state its limit" in share.problems()[0]
     assert "no observed connections had these labels; there was connections" in label.problems()[0]
     assert silent.problems() == (
-        "safety.abort observed.connections was never evaluated: connections was not observed",
+        "the rule safety.abort observed.connections was never evaluated: connections was not observed",
     )
 
 
