@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 import yaml
 
 from doorbuster.history.store import HistoryRun, MetricValues
+from doorbuster.output import flat
 
 CSV_FILE, CONFIG_FILE = "history.csv", "otava.yaml"
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_.]+")
@@ -34,7 +35,12 @@ def otava_csv(runs: Sequence[HistoryRun], metrics: Sequence[MetricValues]) -> st
         moment = datetime.fromtimestamp(runs[at].started_at_unix_ns / 1e9, UTC)
         values = [repr(row[name]) if name in row else "" for name in names]
         writer.writerow(
-            [f"{moment:%Y-%m-%d %H:%M:%S.%f}+00:00", runs[at].git_commit, runs[at].run_id, *values]
+            [
+                f"{moment:%Y-%m-%d %H:%M:%S.%f}+00:00",
+                flat(runs[at].git_commit),
+                flat(runs[at].run_id),
+                *values,
+            ]
         )
     return text.getvalue()
 

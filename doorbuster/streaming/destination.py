@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from doorbuster.errors import UsageError
-from doorbuster.output import one_line
+from doorbuster.output import masked, one_line
 from doorbuster.output.secret_masking import is_secret
 from doorbuster.streaming.output import Output
 from doorbuster.streaming.outputs.http_post import token_variable
@@ -59,7 +59,8 @@ def parse_destinations(texts: Iterable[str]) -> tuple[Destination, ...]:
                 raise _Wrong(f"names no receiver; write {kind}={EXAMPLES[kind]}")
             found.append(Destination(kind, value, _KINDS[kind](value)))
         except _Wrong as wrong:
-            problems.append(f"{one_line(text, 120)} {wrong}")
+            address, mark, _ = text.partition("?")  # the query may hold a secret
+            problems.append(f"{one_line(masked(address), 120)}{mark and '?…'} {wrong}")
     names = [each.name for each in found]
     problems += [f"{name} is named twice" for name in dict.fromkeys(names) if names.count(name) > 1]
     if problems:

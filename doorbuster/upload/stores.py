@@ -15,12 +15,13 @@ import ssl
 from base64 import b64encode
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from doorbuster.errors import UploadError, UsageError
+from doorbuster.output.secret_masking import remember_secrets
 from doorbuster.upload.stored_file import RetryableError, StoredFile
 
 TOKEN_VARIABLE = "DOORBUSTER_UPLOAD_TOKEN"  # noqa: S105  the name of a variable
@@ -29,6 +30,7 @@ S3_MAX_BYTES = 5 * 2**30  # of one object that is stored with a single request
 RETRYABLE = frozenset((408, 425, 429, 500, 502, 503, 504))
 _S3_DAMAGED = re.compile(r"<Code>(BadDigest|IncompleteBody|RequestTimeout|XAmzContentSHA256Mismatch)</Code>")
 _SHOWN_CHARACTERS = 300
+MIN_SIGNATURE = 12  # characters of a value in a query that may be a signature
 
 
 class FolderStore:
@@ -158,11 +160,15 @@ def web_store(url: SplitResult, *, is_folder: bool) -> HttpStore:
     Raises: UsageError if there are both.
     """
     token = os.environ.get(TOKEN_VARIABLE, "")
+    signed = [value for _, value in parse_qsl(url.query) if len(value) >= MIN_SIGNATURE]
+    remember_secrets([*signed, *([token] if token else [])])  # the server may quote what it was sent
     auth: AuthBase = TokenAuth(token)
     if url.username is not None:
         if token:
             raise UsageError(f"the address has a user, and {TOKEN_VARIABLE} is set: use one of them")
-        auth = HTTPBasicAuth(unquote(url.username), unquote(url.password or ""))
+        user, password = unquote(url.username), unquote(url.password or "")
+        remember_secrets([password or user])
+        auth = HTTPBasicAuth(user, password)
     bare = url._replace(netloc=url.netloc.rpartition("@")[2])
     return HttpStore(bare, is_folder=is_folder, auth=auth)
 
@@ -189,6 +195,9 @@ def s3_store(bucket: str, prefix: str) -> S3Store:
     if not endpoint and "." in bucket:  # no certificate has a name of so many parts
         endpoint = f"https://s3.{region}.amazonaws.com"
     base = f"{endpoint.rstrip('/')}/{bucket}" if endpoint else f"https://{bucket}.s3.{region}.amazonaws.com"
+    remember_secrets(
+        environ[name] for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN") if environ.get(name)
+    )
     auth = AWS4Auth(
         environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], region, "s3",
         session_token=environ.get("AWS_SESSION_TOKEN"),

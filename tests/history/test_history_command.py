@@ -16,7 +16,8 @@ from click.testing import CliRunner
 from doorbuster.cli import doorbuster as program
 from doorbuster.errors import RecordError, UsageError
 from doorbuster.history.entry import CAPACITY, HEADROOM
-from doorbuster.history.store import History, StoredMetric
+from doorbuster.history.otava_csv import otava_csv
+from doorbuster.history.store import History, HistoryRun, StoredMetric
 
 SAMPLE = Path(__file__).parents[2] / "reports" / "sample"
 P95 = StoredMetric("http_req_duration{step:pay} p(95)", "ms", "lower", headline=True)
@@ -140,6 +141,11 @@ def test_the_export_has_a_column_per_metric_and_a_direction(fill, tmp_path):
         "doorbuster"
     ]
     assert [metric["direction"] for metric in test["metrics"].values()] == [-1, 1]
+
+
+def test_a_commit_of_the_export_cannot_write_to_a_terminal():
+    (_, line) = otava_csv([HistoryRun("r\x1b[2J", 0, "c\n\x9b31m", "pass")], []).splitlines()
+    assert line.isprintable()
 
 
 @pytest.mark.truth

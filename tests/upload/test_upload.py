@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from doorbuster.cli.results import marked_summary
 from doorbuster.cli.upload import command
 from doorbuster.errors import ExitCode, UploadError, UsageError
+from doorbuster.output import clean
 from doorbuster.output.termination_message import MAX_BYTES, VARIABLE, write_termination_message
 from doorbuster.upload import open_destination, upload_run
 from doorbuster.upload.upload import ATTEMPTS, CHECKSUMS
@@ -203,6 +204,18 @@ def test_other_destinations_are_refused(text):
 def test_secrets_of_an_address_are_not_shown():
     found = open_destination("https://user:pass@example.com/results/?X-Amz-Signature=abc")
     assert found.shown == "https://example.com/results/"
+
+
+def test_a_server_that_quotes_what_it_was_sent_reveals_nothing(server, run_folder, monkeypatch):
+    server.answers, server.text = [403, 403], b"denied: open-sesame-1, open-sesame-2, open-sesame-3"
+    address = f"{server.url}/?X-Amz-Signature=open-sesame-3".replace("http://", "http://me:open-sesame-1@")
+    with pytest.raises(UploadError) as refused:
+        upload_run(run_folder, open_destination(address))
+    monkeypatch.setenv("DOORBUSTER_UPLOAD_TOKEN", "open-sesame-2")
+    with pytest.raises(UploadError) as again:
+        upload_run(run_folder, open_destination(f"{server.url}/"))
+    for one in (refused, again):
+        assert clean(str(one.value)).endswith("denied: ***, ***, ***")
 
 
 @pytest.mark.parametrize(
