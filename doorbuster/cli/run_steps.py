@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from doorbuster.scenario import LocustScenario, Scenario
 
 
+_ALL_ADDRESSES = ("0.0.0.0", "::", "*")  # noqa: S104  to which no worker can connect
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
     """The options of `doorbuster run`, as given on the command line; locust_options: those after "--"."""
@@ -139,12 +142,13 @@ def record_run(
 
 
 def _remote_workers(options: RunOptions) -> list[str]:
-    """Locust's options for workers on other machines, which are told what to start."""
+    """Locust's options for workers on other machines; prints the command that starts these."""
     if not options.expect_workers:
         return []
     bind, port = options.bind, options.bind_port
+    host = "ADDRESS-OF-THIS-MACHINE" if bind in _ALL_ADDRESSES else bind
     say(
-        f"run on each worker machine: doorbuster worker --master-host {bind} --master-port {port}", error=True
+        f"run on each worker machine: doorbuster worker --master-host {host} --master-port {port}", error=True
     )
     return [
         *("--master", "--expect-workers", str(options.expect_workers)),

@@ -189,7 +189,7 @@ def _methods_sentence(found: ForecastResult) -> str:
     if used is None:
         return "The season factor was stated; the history is too short to choose a method by a backtest."
     if used.mean_error is None:
-        return f"{used.method}: the history is too short for a backtest, which needs two years."
+        return f"The method is {used.method}; the history is too short for a backtest, which needs two years."
     models = len(found.scores) - 1
     compared = (
         f"the {models} models of statsmodels were not certainly better" if models and used.method == BASE
@@ -197,8 +197,8 @@ def _methods_sentence(found: ForecastResult) -> str:
         else "the models of the extra `forecast` are not installed"
     )  # fmt: skip
     return (
-        f"{used.method}, which was {used.mean_error * 100:.1f} % off on average in {used.cases} backtest "
-        f"cases; {compared}."
+        f"The method is {used.method}, whose mean error in {used.cases} backtest cases was "
+        f"{used.mean_error * 100:.1f} %; {compared}."
     )
 
 

@@ -108,7 +108,7 @@ def season_sentence(status: SeasonStatus) -> str:
 def _why_unknown(status: SeasonStatus) -> str:
     """Why no capacity is known, and what came of the attempts."""
     if not status.unusable:
-        return "what the shop can take was not measured yet"
+        return "the capacity of the shop is not measured yet"
     were = "result was" if len(status.unusable) == 1 else f"{len(status.unusable)} results were"
     what = "the only" if len(status.unusable) == 1 else "all"
     return f"what the shop can take is not known, because {what} {were} unusable"

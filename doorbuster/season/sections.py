@@ -206,9 +206,8 @@ def _audit_section(status: SeasonStatus) -> Section:
     note = "– in the third column: no run shows what it costs in orders."
     n = len(status.explained)
     of = f"{counted(n, 'run')} and {counted(len(status.searches), 'search', 'searches')}"
-    runs = of if n or status.searches else "no usable run yet"
-    found = counted(len(rows), "finding") if rows else "Nothing was found"
-    sentence = f"{found}, from {runs}."
+    found = counted(len(rows), "finding") if rows else "No finding"
+    sentence = f"{found}, from {of}." if n or status.searches else "There is no usable run or search yet."
     return Section(
         name="audit", question="What are the quick wins?", sentence=sentence,
         tables=(Table("Ranked by orders", columns, rows, note),) if rows else (),

@@ -95,7 +95,8 @@ def measure_cost(run: Run) -> GeneratorCost:
     if len(seconds) < MIN_SECONDS or requests.sum() < MIN_REQUESTS:
         raise UsageError(
             f"{run.path}: {len(seconds)} seconds with {requests.sum():.0f} requests are too few to measure "
-            f"the generator's cost; it takes {MIN_SECONDS} seconds and {MIN_REQUESTS} requests"
+            f"the generator's cost; take a longer run, with at least {MIN_SECONDS} seconds and "
+            f"{MIN_REQUESTS} requests"
         )
     columns = np.column_stack([workers, requests, customers])
     base, per_request, per_customer = _fit(columns, cpu)

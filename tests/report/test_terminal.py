@@ -82,3 +82,13 @@ def test_bars_keep_their_proportions_on_a_narrow_terminal(width):
     assert full == min(40, (width - len("checkout")) // 2)
     assert abs(half - full / 2) <= 1
     assert abs(quarter - full / 4) <= 1
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_question_longer_than_the_line_is_shown_in_full(width):
+    question = (
+        "How did christmas develop on branch main? (https://shop.example.com; Linux x86_64, 2 cores, 8 GB)"
+    )
+    out = io.StringIO()
+    print_section(Section("x", question, "Well."), console=Console(file=out, width=width))
+    assert question in " ".join(out.getvalue().split())

@@ -43,7 +43,7 @@ def test_an_empty_season_says_what_is_missing(status):
     found = status()
     assert found.answer == "unknown"
     page = season_page(found)
-    assert "was not measured yet" in page.sentence
+    assert "is not measured yet" in page.sentence
     assert page.facts[-1].value == str((found.season.peak_date - date(2026, 11, 29)).days)
     assert any("capacity of the shop is unknown" in risk.risk for risk in found.risks)
     assert all(one.answer == NOT_TESTED for one in found.what_ifs)

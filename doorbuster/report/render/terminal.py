@@ -30,6 +30,7 @@ _BAR_BLOCKS = "█▒░▓▚"  # distinguishable without colour
 _MIN_PICTURE = 8  # characters of the shortest curve
 _GAP = 3  # characters between two columns of a table
 _MARGIN = 1
+_FRAME = 6  # characters of a panel's border beside its title
 _WORD = re.compile(r"\(?[\d.,]+ (?:%|ms|s|min|h)(?!\w)\S*|\S+")  # a number and its unit stay together
 _SHORTEST_WORD, _LONGEST_WORD = 6, 28  # a longer word of a table may be broken
 _ALL = 1_000
@@ -42,7 +43,11 @@ def print_section(section: Section, *, console: Console | None = None) -> None:
 
     out = console or open_console()
     headline = Text(clean(section.sentence), style="bold")
-    out.print(Panel(headline, title=Text(clean(section.question)), title_align="left", padding=(1, 2)))
+    title = Text(clean(section.question))
+    if title.cell_len > out.width - _FRAME:  # a panel would cut it off
+        out.print(title)
+        title = Text("")
+    out.print(Panel(headline, title=title, title_align="left", padding=(1, 2)))
     for finding in section.findings:
         out.print(Text(f"  • {clean(finding)}"))
     for recommendation in section.recommendations:
