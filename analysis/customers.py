@@ -24,6 +24,7 @@ from doorbuster.records.batch import CustomerCount
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
 from doorbuster.report.analysis_main import main
+from doorbuster.report.formatting import WHOLE_AMOUNTS, format_money
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import (
     Annotation,
@@ -307,8 +308,13 @@ def _interval(metric: Metric) -> str:
 
 
 def _about(money: Metric) -> str:
-    """ " (about £3,091)", or nothing when the value is unknown or 0."""
-    return f" (about {CURRENCIES[money.unit].text(money.value, rounded=True)})" if money.value else ""
+    """ " (about £3,090)", or nothing when the value is unknown or 0."""
+    if not money.value:
+        return ""
+    currency = CURRENCIES[money.unit]
+    if money.value < WHOLE_AMOUNTS:
+        return f" (about {currency.text(money.value, rounded=True)})"
+    return f" (about {format_money(money.value, currency)})"
 
 
 def _sentence(metrics: Mapping[str, Metric]) -> str:

@@ -104,9 +104,11 @@ def format_number(value: float) -> str:
 
 
 def format_interval(metric: Metric) -> str:
-    """ "1.2 to 1.9 s"; "?" for an unknown end; "" without an interval or for an exact value."""
+    """ "1.2 to 1.9 s"; "?" for an unknown end; "" without an interval, for an exact value or a mere bound."""
     if (metric.low is None and metric.high is None) or metric.low == metric.high == metric.value:
         return ""
+    if metric.at_least and metric.high is None and metric.low == metric.value:
+        return ""  # "≥ 1.2 s" says all of it
     low, high = ("?" if end is None else format_value(end, metric.unit) for end in (metric.low, metric.high))
     if low == high:
         return high

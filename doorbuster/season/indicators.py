@@ -19,6 +19,7 @@ from typing import Literal
 from doorbuster.capacity.headroom import PositiveEstimate
 from doorbuster.forecast.forecast_result import ForecastResult
 from doorbuster.gate import ThresholdResult
+from doorbuster.report.formatting import format_money
 from doorbuster.season.capacity_evidence import CapacityEvidence
 from doorbuster.season.reserve import Reserve, reserve
 from doorbuster.season.run_evidence import BROWSE, BUYING, ORDER, RunEvidence
@@ -203,4 +204,4 @@ def _at_risk(found: Reserve, limits: SeasonLimits, money: Money | None) -> Readi
     limit = limits.revenue_at_risk or _DEFAULT_RISK * revenue
     colour: Colour = "green" if at_risk <= limit else "amber" if at_risk <= _RED_FROM * limit else "red"
     detail = f"{format_ratio(at_risk / revenue)} of the revenue of the busiest hour, expected"
-    return Reading(AT_RISK, colour, at_risk, f"{money.currency.text(at_risk)}/min", detail)
+    return Reading(AT_RISK, colour, at_risk, f"{format_money(at_risk, money.currency)}/min", detail)

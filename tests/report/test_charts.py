@@ -14,6 +14,7 @@ from rich.console import Console
 from doorbuster.report.figures.charts import chart_table, render_svg
 from doorbuster.report.figures.heatmap import heat_level, heat_row
 from doorbuster.report.figures.palette import CYCLE, STYLES, series_style
+from doorbuster.report.figures.shorter_svg import shorter_svg
 from doorbuster.report.formatting import text_width_pt
 from doorbuster.report.render.terminal import print_section
 from doorbuster.report.section import Annotation, Chart, Column, Section, Series, Table, bucket_s
@@ -260,3 +261,17 @@ def test_a_value_between_two_gaps_is_a_dot():
 def test_what_is_counted_is_not_halved():
     chart = Chart("lines", "t", "x", "y", (0.0, 1.0), (Series("a", (0.0, 1.0)),), x_unit="", y_unit="count")
     assert "0.5" not in texts(render_svg(chart, element_id="f"))[2:]
+
+
+@pytest.mark.parametrize(
+    ("path", "short"),
+    [
+        ("M1 2L1 5L4 5L4 5L9 5", "M1 2V5H9"),
+        ("M0 0L5 0L3 0L3 4z", "M0 0H5H3V4z"),  # back over itself: its ends stay
+        ("M0 0L1 1L2 2L2 0z", "M0 0L1 1L2 2V0z"),
+        ("M0 0H4L6 0M7 7L7 9L7 10", "M0 0H4H6M7 7V10"),
+        ("M0 0C1 1 2 2 3 3L3 3", "M0 0C1 1 2 2 3 3L3 3"),
+    ],
+)
+def test_a_path_with_fewer_bytes_draws_the_same_lines(path, short):
+    assert shorter_svg(f'<svg><path d="{path}"/></svg>', "f") == f'<svg><path d="{short}"/></svg>'

@@ -43,6 +43,8 @@ def test_a_metric_shows_what_is_not_known():
     assert format_metric(Metric(1000.0, "ms", at_least=True)) == "≥ 1 s"
     assert format_interval(Metric(1000.0, "ms", 900.0, None)) == "900 ms to ?"
     assert format_metric(Metric(None, "ms")) == "–"
+    assert format_interval(Metric(1000.0, "ms", 1000.0, None, at_least=True)) == ""  # after "≥ 1 s"
+    assert format_interval(Metric(1000.0, "ms", 900.0, None, at_least=True)) == "900 ms to ?"
 
 
 @pytest.mark.parametrize("code", [0, 8, 0x0B, 0x1B, 0x1F, 0xD800, 0xDFFF, 0xFFFE, 0xFFFF, 0x202E, 0x2066])

@@ -12,6 +12,8 @@ _PLACE = re.compile(r' (x|y)="(-?\d+\.\d+)"')
 _PATH = re.compile(r' d="([^"]*)"')
 _LETTER = re.compile(r" ?([A-Za-z]) ?")
 _RECTANGLE = re.compile(r"M([^L ]+) ([^L ]+)L([^L ]+) \2L\3 ([^L ]+)L\1 \4z")
+_LINES = re.compile(r"(?:M[^A-Za-z]+|L[^A-Za-z]+|[HV][^A-Za-z]+|z)+")
+_COMMAND = re.compile(r"([MLHVz])([^A-Za-z]*)")
 _EQUAL_PATHS = re.compile(r'<path d="[^"]*"([^>]*)/>(?:<path d="[^"]*"\1/>)+')
 _ID = re.compile(r' id="([^"]+)"')
 _REFERENCE = re.compile(r'( id="|"#|url\(#)([^")]+)([")])')
@@ -36,7 +38,38 @@ def _short_path(path: re.Match[str]) -> str:
     short = _DECIMAL.sub(lambda number: _tenth(number[0]), path[1])
     short = _LETTER.sub(lambda letter: letter[1], short).strip()
     short = _RECTANGLE.sub(r"M\1 \2H\3V\4H\1z", short)
-    return f' d="{short}"'
+    return f' d="{_straight(short)}"'
+
+
+def _straight(path: str) -> str:
+    """Lines along an axis with one coordinate; those that continue each other are one."""
+    if not _LINES.fullmatch(path):
+        return path
+    found: list[str] = []
+    at, before = ["", ""], ["", ""]  # where the pen is, and where its last line began
+    for letter, text in _COMMAND.findall(path):
+        to = text.split()
+        if letter != "L":
+            found.append(f"{letter}{text}")
+            at = before = {"M": to, "H": [*to, at[1]], "V": [at[0], *to]}.get(letter, ["", ""])
+        elif to != at:
+            axis = next((axis for axis in (0, 1) if to[1 - axis] == at[1 - axis]), None)
+            short = f"L{text}" if axis is None else f"{'HV'[axis]}{to[axis]}"
+            if axis is not None and found[-1][0] == "HV"[axis] and _continues(before, at, to, axis):
+                found[-1] = short
+            else:
+                found.append(short)
+                before = at
+            at = to
+    return "".join(found)
+
+
+def _continues(before: list[str], at: list[str], to: list[str], axis: int) -> bool:
+    """Whether the line from `at` runs in the direction of the one before it."""
+    if not before[axis]:
+        return False
+    first, middle, last = (float(place[axis]) for place in (before, at, to))
+    return (middle > first) == (last > middle) and middle != first
 
 
 def _one_path(paths: re.Match[str]) -> str:

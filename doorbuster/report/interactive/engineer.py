@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -20,10 +20,11 @@ from doorbuster.report.interactive.assets import page_script, page_styles
 from doorbuster.report.interactive.figure_data import PlacedChart, can_redraw
 from doorbuster.report.interactive.method import configuration, method
 from doorbuster.report.interactive.page_data import run_data
+from doorbuster.report.overview.build import MAX_WHY
 from doorbuster.report.render.html import (
     SIGNS,
+    RenderedSection,
     ThresholdRow,
-    headline_section,
     page_environment,
     render_sections,
     threshold_row,
@@ -113,11 +114,11 @@ def engineer_part(
         .render(
             meta=run.meta,
             verdict=verdict,
-            lead=headline_section(sections),
             thresholds_question=THRESHOLDS_QUESTION,
             thresholds_sentence=thresholds_sentence(results),
             results=rows,
-            rendered_sections=rendered,
+            lead=[_below_the_screen(part) for part in rendered if part.section.headline],
+            rendered_sections=[part for part in rendered if not part.section.headline],
             method_question=METHOD_QUESTION,
             method=method(run.meta),
             configuration=configuration(run),
@@ -140,6 +141,12 @@ def engineer_part(
         styles=page_styles(),
         scripts=(page_script(),),
     )
+
+
+def _below_the_screen(lead: RenderedSection) -> RenderedSection:
+    """The section that heads the page without what the first screen shows of it."""
+    section = replace(lead.section, findings=lead.section.findings[MAX_WHY:])
+    return replace(lead, section=section, figures=lead.figures[1:])
 
 
 def _without_known(sentence: str, rows: Sequence[ThresholdRow]) -> str:

@@ -78,4 +78,9 @@ def _series(series: Series, place: int) -> Json:
 
 
 def _finite(values: Sequence[float | None]) -> list[float | None]:
-    return [value if value is not None and math.isfinite(value) else None for value in values]
+    return [short(value) if value is not None and math.isfinite(value) else None for value in values]
+
+
+def short(value: float) -> float:
+    """The value with nine significant digits, which are more than the page shows and half as many bytes."""
+    return float(f"{value:.9g}")

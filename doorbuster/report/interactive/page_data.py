@@ -23,7 +23,7 @@ from doorbuster.records.batch import Exemplar, SeriesKey
 from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
 from doorbuster.report.figures.palette import STYLES
-from doorbuster.report.interactive.figure_data import PlacedChart, figure_data
+from doorbuster.report.interactive.figure_data import PlacedChart, figure_data, short
 from doorbuster.report.interactive.request_cells import RequestCells, pooled_cells, request_cells
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import Section
@@ -246,7 +246,8 @@ def _observed(run: Run, width_s: int, length: int) -> list[list[Any]]:
             if 0 <= at < length and math.isfinite(value):
                 before = values[at]
                 values[at] = value if before is None else max(before, value)
-        found.append([one_line(f"{series.title} ({series.source})", 120), values])
+        shown = [None if value is None else short(value) for value in values]
+        found.append([one_line(f"{series.title} ({series.source})", 120), shown])
     return found
 
 
