@@ -24,7 +24,6 @@ from doorbuster.records.batch import CustomerCount
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
 from doorbuster.report.analysis_main import main
-from doorbuster.report.formatting import WHOLE_AMOUNTS, format_money
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import (
     Annotation,
@@ -56,7 +55,7 @@ from doorbuster.stats.lost_orders import (
 )
 from doorbuster.stats.outage import Outage, SuccessCount, find_outages
 from doorbuster.stats.proportion import clopper_pearson
-from doorbuster.units import CURRENCIES, Currency, format_count, format_ratio
+from doorbuster.units import CURRENCIES, WHOLE_AMOUNTS, Currency, format_count, format_money, format_ratio
 
 OUTAGE_BELOW = 0.95
 ORDERS_PER_WINDOW = 10

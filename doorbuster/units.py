@@ -14,6 +14,7 @@ _SECONDS_PER = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3
 _NUMBER = r"\d+(?:[_\d]*\d)?(?:\.\d+)?"
 _DURATION_PART = re.compile(rf"({_NUMBER})\s*(us|µs|ms|s|m|h|d)")
 _RATE = re.compile(rf"({_NUMBER})\s*([a-z_ ]*?)\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day)")
+WHOLE_AMOUNTS = 1_000  # of money, shown without decimals from here on
 _WORDS_FOR = {
     "customers": "customers customer visits visit visitors visitor shoppers people arrivals sessions users",
     "requests": "requests request hits calls",
@@ -159,3 +160,16 @@ _DIGITS = {
 _SYMBOLS = {"GBP": "£", "EUR": "€", "USD": "$", "JPY": "¥", "INR": "₹", "KRW": "₩"}
 CURRENCIES = {code: Currency(CurrencyCode(code), _DIGITS.get(code, 2)) for code in _CODES.split()}
 POUND = CURRENCIES["GBP"]
+
+
+def format_money(amount: float, currency: Currency) -> str:
+    """ "£1.11m" from a million on, "£3,090" from a thousand on, "£12.50" below."""
+    for factor, suffix in ((1e9, "bn"), (1e6, "m")):
+        if abs(amount) >= factor:
+            short = currency.text(amount / factor).removeprefix("-")
+            digits = f"{abs(amount) / factor:.3g}"
+            symbol = short.rstrip("0123456789.,")
+            return f"{'-' if amount < 0 else ''}{symbol}{digits}{suffix}"
+    if abs(amount) < WHOLE_AMOUNTS:
+        return currency.text(amount)
+    return currency.text(round_to_three_digits(amount), rounded=True)

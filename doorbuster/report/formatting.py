@@ -15,9 +15,9 @@ from doorbuster.records.metadata import RunMeta
 from doorbuster.report.section import Metric, Unit
 from doorbuster.units import (
     CURRENCIES,
-    Currency,
     format_count,
     format_duration,
+    format_money,
     format_ratio,
     round_to_three_digits,
 )
@@ -26,8 +26,6 @@ NOT_KNOWN = "–"
 _MARKDOWN = re.compile(r"([\\`*_\[\]<|~$&])|(?<=://)|(?<=[@#])|(?<=www)(?=\.)")
 _UNIT = re.compile(r"(?: %| ms| s|/s)$")
 _SPACES = re.compile(r"\s+")
-
-WHOLE_AMOUNTS = 1_000  # of money, shown without decimals from here on
 
 
 def started_at(meta: RunMeta) -> str:
@@ -81,19 +79,6 @@ def format_value(value: float | None, unit: Unit) -> str:
             if currency is None:
                 return format_number(value)
             return format_money(value, currency)
-
-
-def format_money(amount: float, currency: Currency) -> str:
-    """ "£1.11m" from a million on, "£3,090" from a thousand on, "£12.50" below."""
-    for factor, suffix in ((1e9, "bn"), (1e6, "m")):
-        if abs(amount) >= factor:
-            short = currency.text(amount / factor).removeprefix("-")
-            digits = f"{abs(amount) / factor:.3g}"
-            symbol = short.rstrip("0123456789.,")
-            return f"{'-' if amount < 0 else ''}{symbol}{digits}{suffix}"
-    if abs(amount) < WHOLE_AMOUNTS:
-        return currency.text(amount)
-    return currency.text(round_to_three_digits(amount), rounded=True)
 
 
 def format_number(value: float) -> str:

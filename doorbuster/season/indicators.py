@@ -19,12 +19,11 @@ from typing import Literal
 from doorbuster.capacity.headroom import PositiveEstimate
 from doorbuster.forecast.forecast_result import ForecastResult
 from doorbuster.gate import ThresholdResult
-from doorbuster.report.formatting import format_money
 from doorbuster.season.capacity_evidence import CapacityEvidence
 from doorbuster.season.reserve import Reserve, reserve
 from doorbuster.season.run_evidence import BROWSE, BUYING, ORDER, RunEvidence
 from doorbuster.season.season_file import SeasonLimits
-from doorbuster.units import Currency, format_duration, format_ratio
+from doorbuster.units import Currency, format_duration, format_money, format_ratio
 
 Colour = Literal["green", "amber", "red", "unknown"]
 HEADROOM, AT_RISK = "headroom", "revenue_at_risk"

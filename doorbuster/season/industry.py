@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from doorbuster.forecast.forecast_result import ForecastResult
-from doorbuster.report.formatting import format_money
 from doorbuster.season.indicators import Money
 from doorbuster.season.run_evidence import BUYING, RunEvidence
-from doorbuster.units import format_duration, format_ratio
+from doorbuster.units import format_duration, format_money, format_ratio
 
 NOT_KNOWN = "not known"
 

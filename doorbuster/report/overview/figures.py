@@ -8,12 +8,12 @@ from shlex import quote
 
 from doorbuster.gate import MetricEstimate, customer_rate, estimate, worst_channel
 from doorbuster.gate.recorded_metrics import RecordedMetrics
-from doorbuster.report.formatting import format_clock, format_interval, format_metric, format_money
+from doorbuster.report.formatting import format_clock, format_interval, format_metric
 from doorbuster.report.overview.values import HeadlineFigure, Tone
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import Metric, Unit, ratio_metric
 from doorbuster.scenario.thresholds.language import read_thresholds
-from doorbuster.units import CURRENCIES, format_count, format_duration
+from doorbuster.units import CURRENCIES, format_count, format_duration, format_money
 
 _OF_SEARCHES = (
     ("rate", "Capacity"),
