@@ -64,3 +64,41 @@ channels: {web: {share: 100%, cache_busting: 30%, pages: 3, journeys: {browse: 1
 def test_the_bundled_customers_can_do_what_bundled_scenarios_ask(doorbuster, name):
     done = doorbuster("check", name, "--locustfile", "retail_peak.py")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+NEVER_RUNS = """
+from locust import events
+from doorbuster.load.locustfile import Customer, GeneratorUser, RunShape, install
+from doorbuster.storefronts import Storefront
+
+class Lazy(Storefront):
+    name = "lazy"
+    async def order_status(self, ref=""):
+        self.fetch("GET", "/")
+    look_up_order = order_status
+
+class Web(Customer):
+    channel = "web"
+    def order_status(self):
+        yield self.step(self.shop.order_status)
+
+install(events, drivers=[Lazy])
+"""
+
+
+def test_a_journey_or_step_that_would_do_nothing_is_refused(root, doorbuster, tmp_path):
+    locustfile, path = tmp_path / "lazy.py", tmp_path / "lazy.yaml"
+    locustfile.write_text(NEVER_RUNS, encoding="utf-8")
+    path.write_text(
+        """
+title: t
+target: {storefront: "custom:lazy", url: "http://127.0.0.1:1"}
+demand: {peak: 1 customers/s, curve: {stages: [{for: 1s, at: 100%}]}}
+channels: {web: {share: 100%, journeys: {order_status: 1}}}
+""",
+        encoding="utf-8",
+    )
+    done = doorbuster("check", path, "--locustfile", locustfile)
+    assert done.returncode == 104
+    assert "Web.order_status contains yield, so a call runs nothing of it" in done.stderr
+    assert "Lazy.order_status is written with async def, so a call runs nothing of it" in done.stderr

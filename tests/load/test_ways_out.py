@@ -5,7 +5,7 @@ from __future__ import annotations
 WEB = "{{web: {{share: 100%, journeys: {{{journey}: 1}}, patience: none}}}}"
 RAISED = (
     "Timeout", "GreenletExit", "CancelledError", "SystemExit", "KeyboardInterrupt", "GeneratorExit",
-    "NotImplementedError", "own",
+    "NotImplementedError", "StopIteration", "StopAsyncIteration", "own",
 )  # fmt: skip
 
 

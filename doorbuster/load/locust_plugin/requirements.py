@@ -13,6 +13,7 @@ from types import CodeType, FunctionType
 from doorbuster.errors import FileProblem
 from doorbuster.load.customers.customer import Customer
 from doorbuster.load.freshness.product_edits import missing_capabilities
+from doorbuster.load.target.step_signatures import STEP_INPUTS, never_runs
 from doorbuster.scenario import CHANNELS, Channel, Journey, Scenario
 from doorbuster.storefronts import Storefront
 
@@ -31,6 +32,7 @@ def unmet_requirements(
     """
     storefront = f"storefront {scenario.target.storefront!r}"
     problems = []
+    own_steps: dict[str, None] = {}
 
     def lacks(file: str, what: str, way_out: str) -> None:
         problems.append(
@@ -57,6 +59,7 @@ def unmet_requirements(
             continue
         if driver is not None:
             problems += _unused_settings(name, channel, scenario.journeys, customers[name], driver)
+        problems += _never_running(locustfile, customers[name], ("follow_chain", *channel.journeys))
         for journey in channel.journeys:
             if scenario.journeys[journey].visit_chain is not None:
                 if not callable(getattr(customers[name], "follow_chain", None)):
@@ -72,10 +75,20 @@ def unmet_requirements(
                     FileProblem(scenario.name, 0, 0, f"journeys.{journey}", rule, way_out=way_out)
                 )
             steps = [visit.step for visit in scenario.journeys[journey].steps]
+            own_steps.update(dict.fromkeys(steps))
             for step in _missing_steps(driver, steps, scenario.channels) if driver else ():
                 lacks(storefront, f"step {step!r} (journey {journey})",
                       f"add a method {step} to the driver")  # fmt: skip
+    for kind in dict.fromkeys(driver.for_channel(name) for name in scenario.channels) if driver else ():
+        problems += _never_running(storefront, kind, {**dict.fromkeys(STEP_INPUTS), **own_steps})
     return problems
+
+
+def _never_running(file: str, kind: type, names: Iterable[str]) -> Iterator[FileProblem]:
+    """Methods of a class that would count as served without a request."""
+    for name in names:
+        if why := never_runs(getattr(kind, name, None)):
+            yield FileProblem(file, 0, 0, f"{kind.__name__}.{name}", why, way_out="write a plain method")
 
 
 def _missing_steps(

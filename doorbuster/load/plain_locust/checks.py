@@ -20,6 +20,7 @@ from doorbuster.load.plain_locust.visits import JOURNEY
 from doorbuster.load.runtime.notes import note
 from doorbuster.load.target.endpoint import target_headers
 from doorbuster.load.target.permission import permitted_hosts
+from doorbuster.load.target.step_signatures import never_runs
 from doorbuster.scenario import (
     ChannelJourney,
     HeaderValues,
@@ -145,7 +146,15 @@ def _check_paced(environment: Any, scenario: LocustScenario) -> None:
 
 
 def check_tasks(environment: Any) -> None:
-    """Raises: UsageError if Locust's tags have left no task; called once they have been applied."""
+    """Raises: UsageError if Locust's tags have left no task, or a task would do nothing.
+
+    Called once the tags have been applied.
+    """
+    for user_class in environment.user_classes:
+        for task in _functions(user_class.tasks):
+            if why := never_runs(task):
+                name = f"{user_class.__name__}.{getattr(task, '__name__', task)}"
+                raise UsageError(f"{environment.locustfile}: {name} {why}; write a plain method")
     if any(user_class.tasks for user_class in environment.user_classes):
         return
     options = environment.parsed_options
@@ -154,6 +163,15 @@ def check_tasks(environment: Any) -> None:
         f"{environment.locustfile} has no task{f' with these tags ({tags})' if tags else ''}, so no user has "
         "anything to do"
     )
+
+
+def _functions(tasks: Iterable[Any]) -> Iterator[Any]:
+    """The tasks of a user, with those in its task sets."""
+    for task in tasks:
+        if isinstance(task, type):
+            yield from _functions(getattr(task, "tasks", ()))
+        else:
+            yield task
 
 
 def check_hosts(

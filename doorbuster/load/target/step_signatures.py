@@ -40,6 +40,14 @@ WHY_SKIPPED = {
 }
 
 
+def never_runs(action: object) -> str:
+    """Why a call of a function would run nothing of it; empty if a call runs it."""
+    function = inspect.unwrap(action) if callable(action) else action
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        return "is written with async def, so a call runs nothing of it"
+    return "contains yield, so a call runs nothing of it" if inspect.isgeneratorfunction(function) else ""
+
+
 def takes_inputs(name: str, action: Callable[..., Any]) -> bool:
     """Whether a method takes what journeys give to the step of its name, rather than something else."""
     if name not in STEP_INPUTS:
