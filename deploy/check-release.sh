@@ -4,7 +4,7 @@
 #
 # SCENARIO  scenario to run                          (release.yaml)
 # RUNS      number of runs                           (3)
-# OUT       folder of the report, new or empty       (reports/candidate)
+# OUT       folder of the report; files of an earlier build in it are removed (reports/candidate)
 # BASELINE  name of the baseline                     (main)
 # ACCEPT    yes: accept the runs if they pass        (no)
 # OPTIONS   further options of `doorbuster run`, such as "--url https://... --confirm-host ..."
@@ -16,6 +16,12 @@ scenario=${SCENARIO:-release.yaml} runs=${RUNS:-3} out=${OUT:-reports/candidate}
 read -r -a options <<<"${OPTIONS:-}"
 
 mkdir -p "$out"
+if [ "$out" -ef . ]; then
+  echo "OUT must be a folder of its own, such as reports/candidate"
+  exit 2
+fi
+# Some runners keep the folder between builds: what this build does not write must not look like its result.
+rm -rf "$out"/runs "$out"/*.html "$out"/*.json "$out"/*.log "$out"/*.md "$out"/*.xml
 for number in $(seq "$runs"); do
   code=0
   doorbuster run "$scenario" --out "$out/runs/$number" --quiet --no-github "${options[@]}" >"$out/run.log" 2>&1 || code=$?

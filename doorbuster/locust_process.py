@@ -70,6 +70,7 @@ class LocustProcess:
                 env={**os.environ, PARENT_VARIABLE: str(os.getpid())},
             )
         self.asked = 0  # how often it was asked to stop
+        self._notes_returned = 0
 
     def is_running(self) -> bool:
         return self._process.poll() is None
@@ -123,9 +124,11 @@ class LocustProcess:
         names = [Path(file.strip()).name for file in self._locustfile.split(",")]
         return any(f'{name}", line' in line for line in _lines(self._output) for name in names)
 
-    def notes(self) -> list[str]:
-        """What the run had to say that did not end it, such as a host that was ignored."""
-        return [line.split(NOTE, 1)[1] for line in _lines(self._output) if line.startswith(NOTE)]
+    def new_notes(self) -> list[str]:
+        """What the run said since the last call that did not end it, such as a host that was ignored."""
+        found = [line.split(NOTE, 1)[1] for line in _lines(self._output) if line.startswith(NOTE)]
+        new, self._notes_returned = found[self._notes_returned :], len(found)
+        return new
 
     def error_message(self) -> str:
         """Why the run failed, e.g. a full disk; empty if it did not."""

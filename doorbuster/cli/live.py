@@ -63,6 +63,9 @@ def watch(
 
         def look() -> LiveState | None:
             found = monitor.look()
+            if found is None:  # nobody reads the end of a run that waits for its workers
+                for note in process.new_notes():
+                    console.print(f"note: {note}", markup=False, soft_wrap=True)
             stops = found is not None and process.asked and not found.has_ended
             state = replace(found, state="stopping") if found and stops else found
             shown_on.publish(run=state, step="running" if state else "starting")

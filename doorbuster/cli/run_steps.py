@@ -108,7 +108,7 @@ class EndedRun:
         """Print what Locust and the master said that a user should know."""
         if why := self.process.error_message():
             say_lines(why, error=True)
-        for note in self.process.notes():
+        for note in self.process.new_notes():
             say(f"note: {note}", error=True)
 
 

@@ -17,6 +17,8 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from textwrap import dedent
+from typing import NamedTuple
 
 import junitparser
 import pytest
@@ -131,18 +133,13 @@ thresholds:
 safety: {allow: [127.0.0.1], max_rate: 300 requests/s}
 drain: 10s
 """
-START = """\
-#!/usr/bin/env bash
-set -euo pipefail
-time=${QUERY_TIME:-2ms}
-nohup doorbuster shop --profile in-house-2004 --port %(port)s --query-time "$time" >shop.log 2>&1 &
-echo $! >shop.pid
-for _ in $(seq 100); do
-  if curl -fs -o /dev/null http://127.0.0.1:%(port)s/; then exit 0; fi
-  sleep 0.2
-done
-exit 1
-"""
+
+
+def start_script(port: int) -> str:
+    """The script of the how-to, for another port; it also notes the process, which the test ends."""
+    page = (ROOT / "docs" / "how-to" / "pipeline.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^ *```bash\n(.*?)^ *```", page, re.DOTALL | re.MULTILINE)
+    return dedent(text).replace("8004", str(port)).replace("2>&1 &\n", "2>&1 &\necho $! >shop.pid\n")
 
 
 class Workspace:
@@ -157,8 +154,8 @@ class Workspace:
         (folder / "bin").mkdir(parents=True)
         program = folder / "bin" / "doorbuster"
         program.write_text(f'#!/bin/sh\nexec {sys.executable} -m doorbuster "$@"\n', encoding="utf-8")
-        for name, text in (("release.yaml", SCENARIO), ("start-shop.sh", START)):
-            (folder / name).write_text(text % {"port": port}, encoding="utf-8")
+        (folder / "release.yaml").write_text(SCENARIO % {"port": port}, encoding="utf-8")
+        (folder / "start-shop.sh").write_text(start_script(port), encoding="utf-8")
         shutil.copytree(DEPLOY, folder / ".github" / "doorbuster")
         (folder / "ci").mkdir()
         shutil.copy(DEPLOY / "check-release.sh", folder / "ci")
@@ -200,7 +197,15 @@ def load(name: str) -> dict:
     return yaml.safe_load((DEPLOY / name).read_text(encoding="utf-8"))
 
 
-def github_steps(steps: list[dict], inputs: dict[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
+class GithubStep(NamedTuple):
+    """A script of a job; `after_failure`: it runs also when an earlier step has failed."""
+
+    script: str
+    env: dict[str, str]
+    after_failure: bool
+
+
+def github_steps(steps: list[dict], inputs: dict[str, str]) -> Iterator[GithubStep]:
     """The scripts of a job or composite action, in order; actions of others are left out."""
 
     def resolved(text: str) -> str:
@@ -216,7 +221,8 @@ def github_steps(steps: list[dict], inputs: dict[str, str]) -> Iterator[tuple[st
             given |= {name: resolved(text) for name, text in step["with"].items()}
             yield from github_steps(action["runs"]["steps"], given)
         elif "run" in step and step.get("name") != "Comment on the pull request":
-            yield step["run"], {name: resolved(text) for name, text in step.get("env", {}).items()}
+            env = {name: resolved(text) for name, text in step.get("env", {}).items()}
+            yield GithubStep(step["run"], env, bool(re.search(r"always\(|cancelled\(", step.get("if", ""))))
 
 
 def run_github(place: Workspace, name: str, expressions: dict[str, str], **env: str) -> int:
@@ -228,11 +234,13 @@ def run_github(place: Workspace, name: str, expressions: dict[str, str], **env: 
         "GITHUB_STEP_SUMMARY": str(place.folder / "summary"), "GITHUB_OUTPUT": str(place.folder / "output"),
     }  # fmt: skip
     workflow_env = load(f"github/workflows/{name}").get("env", {})
-    for script, own in github_steps(job["steps"], expressions):
-        runs = {"RUNS": "2"} if "RUNS" in own else {}
-        if code := place.step(script, **{**github, **workflow_env, **own, **runs, **env}):
-            return code
-    return 0
+    code = 0
+    for step in github_steps(job["steps"], expressions):
+        if not code or step.after_failure:
+            runs = {"RUNS": "2"} if "RUNS" in step.env else {}
+            found = place.step(step.script, **{**github, **workflow_env, **step.env, **runs, **env})
+            code = code or found
+    return code
 
 
 ACCEPT = "github.event_name == 'push' && 'yes' || 'no'"

@@ -6,6 +6,7 @@ import re
 import shlex
 from contextlib import suppress
 from pathlib import Path
+from textwrap import dedent
 
 import click
 import pytest
@@ -23,10 +24,11 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    """The code blocks of one language on a page."""
-    return re.findall(
-        rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    """The code blocks of one language on a page, also those within a list."""
+    found = re.findall(
+        rf"^( *)```{language}\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
     )
+    return [dedent(text) for _, text in found]
 
 
 def commands(page: Path) -> list[list[str]]:

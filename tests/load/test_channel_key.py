@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import msgpack
 import pytest
@@ -156,7 +157,7 @@ def test_strangers_and_recorded_bytes_get_nothing_and_change_nothing(start_run, 
         assert [event.text for event in run.events() if event.kind == "worker_lost"] == []
         assert {len(live.planned_s())} == {live.delivered(), run.outcome_totals().served}
         assert all(report.final and not report.missing for report in run.workers())
-    assert "connections to the master's port were refused: without the right key" in live.output
+    assert "a connection to the master's port was refused: it has no key, or another one" in live.output
     assert SECRET not in live.output
     assert code in (0, 96)  # the scenario has no thresholds
 
@@ -169,16 +170,27 @@ def test_a_worker_that_is_refused_ends_with_the_reason(secrets, port, tmp_path):
     command = [sys.executable, "-m", "doorbuster", "run", "smoke", "--out", tmp_path / "run", "--quiet",
                "--expect-workers", "1", "--bind-port", str(port)]  # fmt: skip
     plain = {name: value for name, value in os.environ.items() if name != KEY_VARIABLE}
-    master = subprocess.Popen(command, env=plain | ({KEY_VARIABLE: of_master} if of_master else {}),
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    said = tmp_path / "said"
+    with said.open("w") as output:
+        master = subprocess.Popen(
+            command, env=plain | ({KEY_VARIABLE: of_master} if of_master else {}), stdout=output,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
     try:
         done = subprocess.run(
             [sys.executable, "-m", "doorbuster", "worker", "--master-port", str(port)], capture_output=True,
             text=True, timeout=60, env=plain | ({KEY_VARIABLE: of_worker} if of_worker else {}), check=False,
         )  # fmt: skip
+        give_up_at = time.monotonic() + 20
+        while "was refused" not in said.read_text() and time.monotonic() < give_up_at:
+            time.sleep(0.1)
+        notes = [line for line in said.read_text().splitlines() if line.startswith("note: ")]
     finally:
         master.terminate()
         master.wait(timeout=30)
+    (note,) = notes  # while it waits, not at its end
+    theirs = "no key, or another one" if of_master else "a key, and there is none here"
+    assert note.startswith(f"note: a connection to the master's port was refused: it has {theirs}")
     assert done.returncode == 2
     assert "refuses this worker" in done.stderr
     assert "Traceback" not in done.stderr

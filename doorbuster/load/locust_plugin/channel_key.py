@@ -21,12 +21,14 @@ from typing import Any, NamedTuple
 
 import gevent
 import zmq.green as zmq
+from gevent.event import Event
 from locust.exception import RPCError
 from locust.rpc import rpc
 from zmq.utils import z85
 from zmq.utils.monitor import recv_monitor_message
 
 from doorbuster.errors import ExitCode, UsageError
+from doorbuster.load.runtime.notes import note
 from doorbuster.output import say
 from doorbuster.output.secret_masking import remember_secrets
 
@@ -36,11 +38,12 @@ KEY_VARIABLE = "DOORBUSTER_KEY"
 MIN_CHARACTERS = 16
 REFUSED_LIMIT_S = 4.0  # a worker that is refused for so long gives up, before Locust's third attempt to send
 QUIET_S = 10.0  # between two log lines about refused connections
-_REFUSED = (
-    zmq.EVENT_HANDSHAKE_FAILED_AUTH
-    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-)
+HANDSHAKE_WAIT_S = 1.0  # of the first message
+_FINAL = (
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH,
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL,
+)  # ZeroMQ does not connect again
+_REFUSED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | _FINAL[0] | _FINAL[1]
 _MONITOR = "inproc://doorbuster-handshakes-{}"
 
 
@@ -118,10 +121,15 @@ class KeyedServer(rpc.Server):
 
     def _on_refused(self, _event: int) -> None:
         self._refused += 1
-        if monotonic() - self._last_line_at >= QUIET_S:
+        theirs = "no key, or another one" if self.keys is not None else "a key, and there is none here"
+        if self._refused == 1:
+            note(
+                f"a connection to the master's port was refused: it has {theirs}; both sides need the same "
+                f"{KEY_VARIABLE}"
+            )
+        elif monotonic() - self._last_line_at >= QUIET_S:
             self._last_line_at = monotonic()
-            here = "without the right key" if self.keys is not None else f"{KEY_VARIABLE} is not set here"
-            logger.warning("%d connections to the master's port were refused: %s", self._refused, here)
+            logger.warning("%d connections to the master's port were refused so far", self._refused)
 
 
 class KeyedClient(rpc.Client):
@@ -137,21 +145,31 @@ class KeyedClient(rpc.Client):
             self.socket.curve_publickey, self.socket.curve_secretkey = self.keys.worker
         self._place = f"{host}:{port}"
         self._refused_since: float | None = None
-        self._was_connected = False
+        self._was_connected, self._handshake = False, Event()
         _watch(self.socket, zmq.EVENT_HANDSHAKE_SUCCEEDED | _REFUSED, self._on_handshake)
         self.socket.connect(f"tcp://{host}:{port}")
+
+    def send(self, msg: Any) -> None:
+        """Send a message; the first waits for the handshake, since Locust logs failures to send."""
+        if not self._was_connected:
+            self._handshake.wait(HANDSHAKE_WAIT_S)
+        super().send(msg)
 
     def _on_handshake(self, event: int) -> None:
         if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             self._was_connected = True
+            self._handshake.set()
             return
         if self._was_connected:  # the master has gone, and something else listens there
             return
         self._refused_since = self._refused_since or monotonic()
-        if monotonic() - self._refused_since > REFUSED_LIMIT_S:
-            mine = "it has another key" if self.keys is not None else f"{KEY_VARIABLE} must be set here, too"
-            say(f"doorbuster: {self._place} refuses this worker: {mine}, or it is no master", error=True)
-            os._exit(int(ExitCode.USAGE))
+        if event in _FINAL or monotonic() - self._refused_since > REFUSED_LIMIT_S:
+            self._end_refused()
+
+    def _end_refused(self) -> None:
+        mine = "it has another key" if self.keys is not None else f"{KEY_VARIABLE} must be set here, too"
+        say(f"doorbuster: {self._place} refuses this worker: {mine}, or it is no master", error=True)
+        os._exit(int(ExitCode.USAGE))
 
 
 def _watch(socket: Any, events: int, tell: Any) -> None:
