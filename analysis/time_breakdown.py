@@ -57,6 +57,10 @@ NO_LATER = SubsequentRequests(0, 0, 0, 0, 0, EMPTY)
 MAX_BARS, MAX_ENTRIES, MAX_NAME = 14, 5, 40
 WHOLE = frozenset({"total", "(more)"})  # entries that include others and would count twice in a bar
 MAIN_SHARE = 0.5  # of the shop's own time, and of the whole: less does not explain slow answers
+ENTRY_NAMES = {
+    "db": "the database", "sql": "the database", "database": "the database",
+    "queue": "the queue", "cache": "the cache", "app": "the application",
+}  # fmt: skip
 WAITING = re.compile(r"queue|wait|pool|backlog", re.IGNORECASE)  # names of entries that wait for a resource
 PARTS: tuple[tuple[str, str, Role], ...] = (
     ("waiting to be sent", "late_ms", Outcome.DROPPED),
@@ -411,21 +415,27 @@ def _causes(steps: Sequence[ServerTimes]) -> tuple[CauseEvidence, ...]:
     if share < MAIN_SHARE:
         return ()
     others = [name for name in entries if name != entry]
-    texts = (f"{one_line(name, MAX_NAME)} {format_duration(means[name] / 1e3)}" for name in others)
+    texts = (f"{format_duration(means[name] / 1e3)} for {_entry_name(name)}" for name in others)
     against = f", against {' and '.join(texts)}" if others else ""
     sampled = format_count(sum(step.sampled for step in steps))
-    took, name = format_duration(means[entry] / 1e3), one_line(entry, MAX_NAME)
+    took, name = format_duration(means[entry] / 1e3), _entry_name(entry)
     evidence = (
-        f"{format_ratio(share)} of the shop's own time is {name}: {took} of an answer on average{against} "
-        f"(Server-Timing, {sampled} answers sampled)."
+        f"{name[:1].upper()}{name[1:]} takes {format_ratio(share)} of the shop's own time: "
+        f"{took} of an answer on average{against} (Server-Timing, {sampled} answers sampled)."
     )
     if WAITING.search(entry):
-        most = f" (most of it {one_line(others[0], MAX_NAME)})" if others else ""
+        most = f" (most of it in {_entry_name(others[0])})" if others else ""
         advice = f"Shorten the work on an answer{most}, or serve more requests at once."
-        because = f"requests waited in the shop's {name}"
+        because = f"requests waited in the shop's {one_line(entry, MAX_NAME)}"
     else:
-        advice, because = f"Shorten {name}, or call it less often.", f"{name} took most of the shop's time"
-    return (CauseEvidence("slow", name, because, evidence, advice, share),)
+        advice = f"Shorten the work of {name}, or ask for it less often."
+        because = f"{name} took most of the shop's time"
+    return (CauseEvidence("slow", one_line(entry, MAX_NAME), because, evidence, advice, share),)
+
+
+def _entry_name(entry: str) -> str:
+    """The name of an entry in a sentence; those of other shops as they are, in quotes."""
+    return ENTRY_NAMES.get(entry.lower(), f'"{one_line(entry, MAX_NAME)}"')
 
 
 def _server_findings(steps: Sequence[ServerTimes], hits: Mapping[str, Counter[str]]) -> tuple[str, ...]:

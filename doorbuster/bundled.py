@@ -23,6 +23,11 @@ def shipped(folder: str) -> Path:
     raise RunError(f"the bundled folder {folder!r} is missing from this installation; reinstall doorbuster")
 
 
+def scenario_argument(name: str, path: Path | None = None) -> str:
+    """A scenario as a command takes it: the name of a bundled one, else its path or file name."""
+    return name if (shipped("scenarios") / f"{name}.yaml").is_file() else str(path or f"{name}.yaml")
+
+
 def search_path(folder: str) -> tuple[Path, ...]:
     """Folders to search for content: the user's own folder first, then the bundled one."""
     own, ours = Path(folder), shipped(folder)

@@ -60,7 +60,7 @@ ARROWS = {  # who may import whom, as DESIGN decides
         "observe",
         "observe_process",
     },
-    "report": {"gate", "stats", "records", "scenario"},
+    "report": {"gate", "stats", "records", "scenario", "bundled"},
     "importers": {"records"},
     "upload": set(),
     "streaming": {"records"},

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from doorbuster.bundled import scenario_argument
 from doorbuster.cli.baseline_choice import baseline_runs, baseline_values
 from doorbuster.cli.live_page import publish_verdict
 from doorbuster.cli.pipeline_output import write_github
@@ -18,7 +20,6 @@ from doorbuster.output import say, say_lines, say_wrapped
 if TYPE_CHECKING:
     from doorbuster.cli.live_page import LivePage
     from doorbuster.cli.run_workflow import JudgedRun
-    from doorbuster.gate import Verdict
     from doorbuster.locust_process import LocustProcess
     from doorbuster.scenario import LocustScenario, Scenario
 
@@ -211,13 +212,19 @@ def _print_verdict(
     for line in summary_lines(judged.analysed.sections) if requests else ():
         say_wrapped(line)
     say(f"report:  {folder / 'index.html'}")
-    say(f"next:    {_next_command(verdict, folder, plan)}")
+    say(f"next:    {_next_command(judged, folder, plan)}")
 
 
-def _next_command(verdict: Verdict, folder: Path, plan: Scenario | LocustScenario) -> str:
+def _next_command(judged: JudgedRun, folder: Path, plan: Scenario | LocustScenario) -> str:
+    from doorbuster.gate.threshold_result import failed_only_against_baseline
+
+    verdict = judged.verdict
+    if failed_only_against_baseline(judged.results):
+        return f"{program_name()} compare BASELINE -- {folder}   (all metrics of both builds)"
     shop = getattr(plan.target, "shop", None)
     if shop is not None and shop.profile == "in-house-2004" and verdict.status == "fail":
-        return f"{program_name()} run {plan.name} --profile replatformed   (the same peak, a redesigned shop)"
+        name = quote(scenario_argument(plan.name, plan.source_path))
+        return f"{program_name()} run {name} --profile replatformed   (the same peak, a redesigned shop)"
     if verdict.status == "inconclusive":
         return (
             f"{program_name()} analyse {folder} --section generator_health   (checks of the load generator)"

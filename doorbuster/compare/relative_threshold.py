@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from doorbuster.compare.baseline_values import BaselineValues
 from doorbuster.compare.metric_comparison import MetricComparison, Tolerance, compare_metric
 from doorbuster.compare.run_metric import RunMetric, threshold_key
+from doorbuster.compare.wording import metric_name
 from doorbuster.gate import ThresholdResult, format_bound
 from doorbuster.gate.threshold_decision import (
     relative_requirement,
@@ -28,6 +29,7 @@ from doorbuster.gate.threshold_decision import (
 )
 from doorbuster.gate.threshold_result import ThresholdStatus
 from doorbuster.scenario.thresholds.language import Threshold
+from doorbuster.scenario.thresholds.metrics import METRICS
 from doorbuster.stats.difference import ValueWithInterval
 from doorbuster.units import format_counted
 
@@ -146,12 +148,10 @@ def _sentence(
         return "?" if value is None else format_bound(threshold, value)
 
     runs = format_counted(comparison.baseline_runs, "run")
-    where = ", ".join(f"{tag.name} {tag.value}" for tag in threshold.tags)
-    name = f"{threshold.metric}{f' ({where})' if where else ''} {comparison.metric.aggregation}"
     found = change.found
     if change.neutral == 1.0:
         ends = ["?" if end is None else f"{end:.3g}" for end in (found.low, found.high)]
-        size = f"ratio {found.value:.3g} (95 % interval {ends[0]} to {ends[1]})"
+        size = f"{found.value:.3g} times (95 % interval {ends[0]} to {ends[1]})"
     else:
         scale, unit = (100, " points") if threshold.unit == "ratio" else (1, "")
         parts = [
@@ -161,6 +161,17 @@ def _sentence(
         size = f"difference {parts[0]}{unit} (95 % interval {parts[1]} to {parts[2]})"
     end = f" {remark[:1].upper()}{remark[1:]}." if remark else ""
     return (
-        f"{name} was {text(comparison.candidate)}, against {text(comparison.baseline)} in {runs} of the "
-        f"baseline {baseline.name}: {size}. Required: {relative_requirement(threshold)}.{end}"
+        f"{_subject(comparison.metric, text(comparison.candidate))}, against {text(comparison.baseline)} in "
+        f"{runs} of the baseline {baseline.name}: {size}. Required: {relative_requirement(threshold)}.{end}"
     )
+
+
+def _subject(metric: RunMetric, value: str) -> str:
+    """ "The median response time, step checkout, was 273 ms"; "95 % of the customers ... could"."""
+    definition = METRICS.get(metric.metric)
+    if definition is None or definition.kind not in ("trend", "rate"):
+        return f"{metric_name(metric)} was {value}"
+    if definition.kind == "trend":
+        return f"The {metric_name(metric)}{',' if metric.tags else ''} was {value}"
+    where = "".join(f", {tag.name} {tag.value}" for tag in metric.tags)
+    return f"{value} of the {definition.wording.noun} {definition.wording.events}{where}"

@@ -28,6 +28,8 @@ def metric_name(metric: RunMetric) -> str:
 
 
 def _short(aggregation: str) -> str:
+    if aggregation in ("p(50)", "med"):
+        return "median"
     if aggregation.startswith("p("):
         return f"p{aggregation[2:-1]}"
     return {"avg": "mean", "typical": "typical", "min": "shortest", "max": "longest"}.get(

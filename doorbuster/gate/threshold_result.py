@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -133,3 +133,9 @@ class Verdict:
     sentence: str
     reasons: tuple[str, ...]
     exit_code: ExitCode
+
+
+def failed_only_against_baseline(results: Iterable[ThresholdResult]) -> bool:
+    """Whether thresholds failed, all of them relative to a baseline."""
+    failed = [result for result in results if result.status == "fail"]
+    return bool(failed) and all(result.threshold.relative for result in failed)

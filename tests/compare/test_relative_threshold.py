@@ -99,7 +99,7 @@ def test_the_result_states_ratio_interval_bound_and_margin():
     found = decided(threshold(*P95), QUIET, (120.0,))
     assert found.threshold.bound == pytest.approx(110.0, rel=1e-3)
     assert found.margin == pytest.approx(-10.0, abs=0.1)
-    assert "against 100 ms in 5 runs of the baseline main: ratio 1.2 (95 % interval 1.1" in found.sentence
+    assert "against 100 ms in 5 runs of the baseline main: 1.2 times (95 % interval 1.1" in found.sentence
     assert found.sentence.endswith("Required: below baseline*1.1.")
 
 

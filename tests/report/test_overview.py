@@ -135,7 +135,7 @@ def test_sales_lost_state_their_scope_and_when_it_broke_its_recovery(failing):
     assert figures["lost_sales"].metric.low < figures["lost_sales"].metric.value
     assert "recovered at" in figures["outage_start"].detail
     assert figures["capacity"].value_text == "Not searched"
-    assert figures["capacity"].command == "doorbuster capacity sale"
+    assert figures["capacity"].command == "doorbuster capacity sale.yaml"
     chart = overview.chart
     assert [mark.label for mark in chart.moments] == ["broke", "recovered"]
     assert [series.name for series in chart.overlay] == ["planned"]

@@ -61,7 +61,7 @@ def build_overview(
         baseline=baseline if changes else "",
         why=_why(shown, results, verdict),
         fix_first=cause.advice if cause is not None and verdict.status in ("fail", "aborted") else "",
-        next_steps=next_steps(context, verdict, is_searched=bool(search)),
+        next_steps=next_steps(context, results, verdict, is_searched=bool(search)),
         confidence=confidence(context, results),
     )
 

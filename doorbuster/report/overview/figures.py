@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from shlex import quote
 
+from doorbuster.bundled import scenario_argument
 from doorbuster.gate import MetricEstimate, customer_rate, estimate, worst_channel
 from doorbuster.gate.recorded_metrics import RecordedMetrics
 from doorbuster.report.formatting import format_clock, format_interval, format_metric
@@ -157,7 +158,7 @@ def _capacity(context: RunContext, search: Mapping[str, Metric]) -> HeadlineFigu
         if headroom is not None and headroom.value is not None:
             times = f"{format_metric(headroom)} times the planned peak"
         return HeadlineFigure("capacity", "Capacity", rate, detail=times or "customers per second")
-    command = f"doorbuster capacity {quote(context.run.meta.scenario_name)}"
+    command = f"doorbuster capacity {quote(scenario_argument(context.run.meta.scenario_name))}"
     return HeadlineFigure("capacity", "Capacity", text="Not searched", command=command)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from shlex import quote
 
-from doorbuster.gate import Verdict, validity_issues
+from doorbuster.bundled import scenario_argument
+from doorbuster.gate import ThresholdResult, Verdict, validity_issues
+from doorbuster.gate.threshold_result import failed_only_against_baseline
 from doorbuster.report.overview.values import NextStep
 from doorbuster.report.run_context import RunContext
 from doorbuster.scenario import Scenario
@@ -12,30 +15,35 @@ from doorbuster.scenario import Scenario
 OVERLOADED = ("overloaded", "limits", "not_delivered", "unmeasured")
 
 
-def next_steps(context: RunContext, verdict: Verdict, *, is_searched: bool) -> tuple[NextStep, ...]:
+def next_steps(
+    context: RunContext, results: Sequence[ThresholdResult], verdict: Verdict, *, is_searched: bool
+) -> tuple[NextStep, ...]:
     """One or two steps; none for results of another tool, which decides how they are repeated."""
     if context.imported is not None:
         return ()
     scenario = context.scenario
-    run = f"doorbuster run {quote(context.run.meta.scenario_name)}"
+    name = quote(scenario_argument(context.run.meta.scenario_name))
+    run = f"doorbuster run {name}"
     if scenario is None:
         return _of_plain_file(verdict)
     if verdict.status == "fail":
-        return _after_failure(scenario, run)
+        return _after_failure(scenario, results, run)
     if verdict.status == "pass":
         if is_searched:
             return (
                 NextStep("Keep this run as the baseline of later ones.", "doorbuster baseline accept RUN"),
             )
-        name = quote(context.run.meta.scenario_name)
         return (NextStep("Find the highest rate at which it still holds.", f"doorbuster capacity {name}"),)
     if verdict.status == "inconclusive":
         return (_decide(context, run),)
     return (NextStep("Run it again to its end.", run),)
 
 
-def _after_failure(scenario: Scenario, run: str) -> tuple[NextStep, ...]:
+def _after_failure(scenario: Scenario, results: Sequence[ThresholdResult], run: str) -> tuple[NextStep, ...]:
     shop = scenario.target.shop
+    if failed_only_against_baseline(results):
+        compare = "doorbuster compare BASELINE -- CANDIDATE"
+        return (NextStep("Find the change that made it worse: compare all metrics of both builds.", compare),)
     if shop is not None and shop.profile == "in-house-2004":
         return (NextStep("See the same peak on a redesigned shop.", f"{run} --profile replatformed"),)
     return (NextStep("After the change, run the same peak again and compare both.", run),)
