@@ -160,7 +160,10 @@ def _sentence(
     where = "At the peak" if peak.name == PEAK else "Under load"
     if has_peak and peak.name != PEAK:
         where = "Unknown at the peak, when no visit had enough CPU; in the rest of the run"
-    lost = f"{format_count(peak.failed)} of {format_count(len(peak.visits))} visits did not reach their end"
+    lost = "every visit reached its end"
+    if peak.failed:
+        of = format_count(len(peak.visits))
+        lost = f"{format_count(peak.failed)} of {of} visits did not reach their end"
     lcp = peak.p75("lcp", "Largest Contentful Paint")
     if lcp.value is None:
         return f"{where}, no page was loaded; {lost}."

@@ -161,7 +161,7 @@ def _delivery(run: Run) -> list[ValidityIssue]:
             ValidityIssue(
                 "not_delivered",
                 f"{format_count(dropped)} of {format_count(everyone)} planned customers "
-                f"({format_ratio(dropped / everyone)}) were never started or not finished",
+                f"({format_ratio(dropped / everyone)}) were never started or not finished{_cut_off(run)}",
             )
         )
         found += [
@@ -177,6 +177,15 @@ def _delivery(run: Run) -> list[ValidityIssue]:
             )
         )
     return found
+
+
+def _cut_off(run: Run) -> str:
+    """The customers whose visit the end of the drain cut off, and the way out; "" if there are none."""
+    n = sum(row.n for row in run.customers() if row.cause == Cause.DRAIN_LIMIT)
+    if not n:
+        return ""
+    were = f"{format_count(n)} {'was' if n == 1 else 'were'}"
+    return f"; {were} still in the shop when the drain ended: raise drain in the scenario"
 
 
 def _ceiling(run: Run) -> list[ValidityIssue]:

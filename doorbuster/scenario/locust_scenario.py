@@ -19,7 +19,7 @@ from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.model import DEFAULT_SEED, check_target_allowed, parse_scenario_thresholds
 from doorbuster.scenario.observation.observe import Observe
 from doorbuster.scenario.observation.rules import observed_rules
-from doorbuster.scenario.parsing.diagnostics import KeyIssue, entry, invalid, preview
+from doorbuster.scenario.parsing.diagnostics import KeyIssue, entry, invalid, is_similar, preview
 from doorbuster.scenario.parsing.document import read_document
 from doorbuster.scenario.parsing.sourced import SourcedModel
 from doorbuster.scenario.parsing.strict import StrictModel
@@ -186,10 +186,12 @@ read_locust_scenario = LocustScenario.read
 def is_locust_scenario(text: str) -> bool:
     """Whether a YAML text is the scenario of a plain Locust file.
 
-    It has no channels, and states `locust` or no demand.
+    It has no channels, not even misspelt, and states `locust` or no demand.
     """
     data = read_document(text, "scenario").data
-    return isinstance(data, dict) and "channels" not in data and ("locust" in data or "demand" not in data)
+    if not isinstance(data, dict) or any(is_similar(str(key), ("channels",)) for key in data):
+        return False
+    return "locust" in data or "demand" not in data
 
 
 def locust_scenario(

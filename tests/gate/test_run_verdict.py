@@ -132,6 +132,10 @@ def test_a_warning_is_mentioned_and_passes(open_peak):
         ({"lateness_ms": 80.0}, "the load generator was late"),
         ({"cpu_ratio": 0.97}, "the load generator was too busy: worker w0 used more than 90.0 % of a core"),
         ({"dropped": 3}, "were never started or not finished"),
+        (
+            {"dropped": 3, "dropped_cause": "drain_limit"},
+            "; 3 were still in the shop when the drain ended: raise drain in the scenario",
+        ),
         ({"missing": 4}, "4 customers have no outcome"),
         ({"final": False}, "reports of worker w0 are missing"),
     ],

@@ -75,6 +75,7 @@ class Peak:
     lateness_ms: float = 1.0
     cpu_ratio: float = 0.3
     dropped: int = 0
+    dropped_cause: str = "in_flight_ceiling"
     missing: int = 0
     lost: int = 0
     oversold: int = 0
@@ -176,7 +177,7 @@ def build(folder: Path, peak: Peak) -> Path:
         planned[channel][int(at_s)] += 1
         if number < peak.dropped:
             seen.dropped[int(at_s), channel] += 1
-            seen.customers[int(at_s), channel, "browse", "dropped", "", "in_flight_ceiling", None, None] += 1
+            seen.customers[int(at_s), channel, "browse", "dropped", "", peak.dropped_cause, None, None] += 1
             continue
         seen.started[int(at_s), channel] += 1
         if number >= len(arrivals) - peak.missing:

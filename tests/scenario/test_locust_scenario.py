@@ -54,6 +54,7 @@ def test_what_has_no_meaning_is_refused(text, problem):
 def test_a_scenario_of_customers_is_another_kind(valid_text):
     assert is_locust_scenario(WHOLE)
     assert not is_locust_scenario(valid_text)
+    assert not is_locust_scenario("title: x\nchanels: {}\n"), "a misspelt key gets its suggestion"
 
 
 def test_options_of_the_command_line_replace_those_of_the_file():
