@@ -270,6 +270,14 @@ def test_github_searches_the_capacity_and_keeps_its_history(workspace):
 
 
 @pytest.mark.truth
+def test_github_measures_the_noise_floor(workspace):
+    shop = re.search(r"http://[\d.:]+", (workspace.folder / "release.yaml").read_text(encoding="utf-8"))[0]
+    code = run_github(workspace, "noise-floor.yml", {}, COMPARE_BUDGET="3m", SHOP_URL=shop)
+    assert code in (0, 96)
+    assert (workspace.folder / "reports/noise/compare.html").stat().st_size > 10_000
+
+
+@pytest.mark.truth
 @pytest.mark.parametrize(
     "system", ["gitlab/gitlab-ci.yml", "jenkins/Jenkinsfile", "azure/azure-pipelines.yml"]
 )
