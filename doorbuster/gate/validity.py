@@ -265,7 +265,8 @@ def _health(run: Run, *, is_delayed: bool) -> list[ValidityIssue]:
             else []
         )
     found = []
-    way_out = f"run it with --workers {2 * max(run.meta.workers, 1)}, or on a separate machine"
+    workers = 2 * max(run.meta.workers, 1)
+    way_out = f"stop other programs, run it with --workers {workers}, or on a separate machine"
     lateness = run.lateness()
     late_us = quantile_estimate(lateness, 0.99).low_us if lateness.n else None
     if not is_delayed and late_us is not None and late_us / 1e6 > MAX_LATE_P99_S:
