@@ -10,6 +10,7 @@ from gevent.event import Event as Flag
 
 from doorbuster.load.customers.customer_profiles import ProfileRegistry
 from doorbuster.load.customers.model import Arrival
+from doorbuster.load.customers.session_opener import load_protocol
 from doorbuster.load.exchange import Exchange
 from doorbuster.load.http.generator_limits import limit_cause
 from doorbuster.load.http.send_limit import RequestCeiling
@@ -53,6 +54,7 @@ class CustomerContext:
             source_addresses=sources_for(url, scenario.target.source_addresses),
             ceiling=ceiling,
         )
+        load_protocol(url, scenario.target.protocol, self.http_settings.route)
         self.ceiling = ceiling
         self.recorder = recorder
         self.profiles = ProfileRegistry(scenario, driver, run_id=plan.run_id)

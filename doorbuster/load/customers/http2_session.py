@@ -5,7 +5,9 @@ from __future__ import annotations
 from doorbuster.load.customers.session import ContentCheckingSession, PageSession
 from doorbuster.load.exchange import CurrentStep
 from doorbuster.load.http.settings import HttpSettings
-from doorbuster.load.protocols.http2_client import Http2Client, Http2Requests
+from doorbuster.load.protocols.http2_client import ALPN, Http2Client, Http2Requests
+
+__all__ = ["ALPN", "Http2ContentCheckingSession", "Http2PageSession", "http2_session"]
 
 
 def http2_session(url: str, settings: HttpSettings, step: CurrentStep) -> Http2Client:

@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any
 
 from doorbuster.load.customers.session import ContentCheckingSession, PageSession, http_session
+from doorbuster.load.http.route import Route
+from doorbuster.load.http.tls import HTTP1_ALPN, context_for
 from doorbuster.storefronts import Storefront
 
 
@@ -24,6 +26,20 @@ def session_opener(
     if assets != "none":
         return partial(PageSession, critical_only=assets == "critical")
     return ContentCheckingSession if checks_content else http_session
+
+
+def load_protocol(url: str, protocol: str, route: Route) -> None:
+    """Load before the start what the first customer would wait for: the library, and the CA bundle for https.
+
+    Raises: UsageError if the library is missing.
+    """
+    alpn = HTTP1_ALPN
+    if protocol == "h2":
+        from doorbuster.load.customers import http2_session as http2
+
+        alpn = http2.ALPN
+    if url.startswith("https:"):
+        context_for(route.verify, route.ca_file, route.cert_file, route.key_file, alpn)
 
 
 def _http2_opener(*, checks_content: bool, assets: str) -> Callable[..., Any]:

@@ -28,7 +28,7 @@ from doorbuster.load.http.proxy import Proxy, connect_request
 from doorbuster.load.http.request_target import RequestTarget
 from doorbuster.load.http.route import Route
 from doorbuster.load.http.settings import HttpSettings
-from doorbuster.load.http.tls import context_for
+from doorbuster.load.http.tls import HTTP1_ALPN, context_for
 
 # The base class of `socket.socket` and of gevent's: `GeventSocket` replaces what they add, which saves memory
 # and time per customer.
@@ -205,7 +205,7 @@ class Connector:
         route = self._route
         context = self._settings.ssl_context
         if context is None or route != self._settings.route:
-            context = context_for(route.verify, route.ca_file, route.cert_file, route.key_file)
+            context = context_for(route.verify, route.ca_file, route.cert_file, route.key_file, HTTP1_ALPN)
         connection.start_tls(context, self._target.host, self.session)
 
 

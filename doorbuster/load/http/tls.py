@@ -16,12 +16,13 @@ from typing import Final
 
 from doorbuster.load.exchange import RequestFailed
 
+HTTP1_ALPN: Final[tuple[str, ...]] = ("http/1.1",)
 _RECORD_BYTES: Final = 64 * 1024
 
 
 @lru_cache(maxsize=32)
 def context_for(
-    verify: bool, ca_file: str, cert_file: str, key_file: str, alpn: tuple[str, ...] = ("http/1.1",)
+    verify: bool, ca_file: str, cert_file: str, key_file: str, alpn: tuple[str, ...] = HTTP1_ALPN
 ) -> ssl.SSLContext:
     """The process-wide context of these settings. Raises: ValueError if a file cannot be used.
 
