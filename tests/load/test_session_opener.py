@@ -19,13 +19,20 @@ def test_the_ca_bundle_is_loaded_before_the_first_connection():
     assert context_for.cache_info().currsize == 2
 
 
+SCRIPT = """
+import sys
+from doorbuster.load.customers.session_opener import load_protocol
+from doorbuster.load.http.settings import HttpSettings
+route = HttpSettings().route
+load_protocol("http://a", "http/1.1", route)
+before = "h2" in sys.modules
+load_protocol("https://a", "h2", route)
+print(before, "h2" in sys.modules)
+"""
+
+
 def test_the_library_for_http2_is_imported_for_http2_only():
     said = subprocess.run(
-        [sys.executable, "-c",
-         "import sys; from doorbuster.load.customers.session_opener import load_protocol as load;"
-         "from doorbuster.load.http.settings import HttpSettings; route = HttpSettings().route;"
-         "load('http://a', 'http/1.1', route); before = 'h2' in sys.modules;"
-         "load('https://a', 'h2', route); print(before, 'h2' in sys.modules)"],
-        capture_output=True, text=True, check=True, timeout=60,
-    )  # fmt: skip
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, timeout=60
+    )
     assert said.stdout == "False True\n"
