@@ -208,8 +208,8 @@ def _causes(found: Bottleneck) -> tuple[CauseEvidence, ...]:
     one = found.named
     if one is None:
         return ()
-    tracking = "the latency rose with its use" if one.tracks else "a link with the latency is not proven"
-    evidence = f"{_capital(one.name)}: {_fullness(one)}, {_timing(found)}; {tracking}."
+    tracking = "; the latency rose with its use" if one.tracks else ""
+    evidence = f"{_capital(one.name)}: {_fullness(one)}, {_timing(found)}{tracking}."
     advice = f"Give {one.name} more room, or use it less per request."
     because = f"the limit of {one.name} was reached"
     share = one.in_trouble if one.in_trouble is not None else one.highest

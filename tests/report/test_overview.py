@@ -134,7 +134,7 @@ def test_sales_lost_state_their_scope_and_when_it_broke_its_recovery(failing):
     assert "expected orders in these 1m" in figures["lost_sales"].detail
     assert figures["lost_sales"].metric.low < figures["lost_sales"].metric.value
     assert "recovered at" in figures["outage_start"].detail
-    assert figures["capacity"].value_text == "Not searched"
+    assert figures["capacity"].value_text == "Not measured"
     assert figures["capacity"].command == "doorbuster capacity sale.yaml"
     chart = overview.chart
     assert [mark.label for mark in chart.moments] == ["broke", "recovered"]

@@ -120,7 +120,7 @@ def _size(context: RunContext) -> tuple[str, ...]:
     compress = scenario.demand.compress
     if compress is None:
         return (rate, lasted)
-    return (rate, f"{lasted} standing for {format_duration(compress.from_s)}")
+    return (rate, f"{format_duration(compress.from_s)} compressed to {lasted}")
 
 
 def _why(

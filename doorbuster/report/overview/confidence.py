@@ -40,15 +40,19 @@ def _delivered(context: RunContext) -> str:
     sent = count - dropped - max(missing, 0)
     who = "visits" if context.is_plain else "customers"
     planned = format_count(count)
-    text = f"All {planned} planned {who} were delivered"
+    text = f"All {planned} planned {who} were started"
     if sent < count:
         parts = [
             f"{format_count(n)} {what}" for n, what in ((dropped, "dropped"), (missing, "missing")) if n > 0
         ]
-        text = f"{format_count(sent)} of {planned} planned {who} were delivered ({', '.join(parts)})"
+        text = f"{format_count(sent)} of {planned} planned {who} were started ({', '.join(parts)})"
     lateness = run.lateness()
     late_us = quantile_estimate(lateness, 0.99).value_us if lateness.n else None
-    return f"{text}." if late_us is None else f"{text}, 99 of 100 within {format_duration(late_us / 1e6)}."
+    return (
+        f"{text}."
+        if late_us is None
+        else f"{text}, 99 of 100 within {format_duration(late_us / 1e6)} of the plan."
+    )
 
 
 def _undecided(results: Sequence[ThresholdResult]) -> str:

@@ -112,21 +112,21 @@ def _lost(context: RunContext, customers: Mapping[str, Metric]) -> HeadlineFigur
         return HeadlineFigure(
             "lost_sales", label, text="None", detail=f"{orders}, none was missed", tone=_good(context)
         )
-    scope = f"{missed.value:,.0f} {orders} in these {lasted}"
+    scope = f"{_scaled(context, sales)}{missed.value:,.0f} {orders} in these {lasted}"
     if sales is None or sales.value is None:
         return HeadlineFigure("missed_orders", "Orders lost", missed, detail=scope, tone="bad")
     if sales.low is None:
         scope = f"{scope}; too few orders for an interval"
-    return HeadlineFigure("lost_sales", label, sales, detail=f"{scope}{_scaled(context, sales)}", tone="bad")
+    return HeadlineFigure("lost_sales", label, sales, detail=scope, tone="bad")
 
 
-def _scaled(context: RunContext, sales: Metric) -> str:
+def _scaled(context: RunContext, sales: Metric | None) -> str:
     """What the loss is at the same rates over the time that a compressed run stands for."""
     compress = context.curve_scenario.demand.compress if context.curve_scenario is not None else None
-    if compress is None or sales.value is None or compress.from_s <= compress.to_s:
+    if compress is None or sales is None or sales.value is None or compress.from_s <= compress.to_s:
         return ""
     whole = format_money(sales.value * compress.from_s / compress.to_s, CURRENCIES[sales.unit])
-    return f"; about {whole} over {format_duration(compress.from_s)}"
+    return f"About {whole} over {format_duration(compress.from_s)}; "
 
 
 def _broke(context: RunContext, customers: Mapping[str, Metric]) -> HeadlineFigure:
@@ -145,8 +145,8 @@ def _broke(context: RunContext, customers: Mapping[str, Metric]) -> HeadlineFigu
     into = ""
     if compress is not None:
         at_s = start.value * compress.from_s / compress.to_s
-        into = f"{format_duration(at_s)} into the {format_duration(compress.from_s)}; "
-    detail = f"{into}ordering failed for {format_duration(lasted.value)}; {back}"
+        into = f"{format_duration(at_s)} into the {format_duration(compress.from_s)}, "
+    detail = f"{into}by time of arrival; ordering failed for {format_duration(lasted.value)}; {back}"
     return HeadlineFigure("outage_start", "Broke at", start, detail=detail, tone="bad")
 
 
@@ -159,7 +159,7 @@ def _capacity(context: RunContext, search: Mapping[str, Metric]) -> HeadlineFigu
             times = f"{format_metric(headroom)} times the planned peak"
         return HeadlineFigure("capacity", "Capacity", rate, detail=times or "customers per second")
     command = f"doorbuster capacity {quote(scenario_argument(context.run.meta.scenario_name))}"
-    return HeadlineFigure("capacity", "Capacity", text="Not searched", command=command)
+    return HeadlineFigure("capacity", "Capacity", text="Not measured", command=command)
 
 
 def _of_requests(

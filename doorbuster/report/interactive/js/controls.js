@@ -35,7 +35,7 @@ class Controls {
     const ends = [...new Set(data.runs.flatMap((run) => run.series.map((series) => series.outcome)))].sort();
     if (ends.length > 1) fields.push(select("outcome", "Outcome", ends.map((value) => [value, OUTCOMES[value]]), state.outcome, (value) => state.change({ outcome: value })));
     if (data.width_s) fields.push(...this.#times());
-    fields.push(element("label", {}, "p", element("input", {
+    fields.push(element("label", {}, "percentile", element("input", {
       name: "p", type: "text", inputmode: "decimal", size: "5", "aria-label": "Percentile, such as 99.9", value: general(state.p * 100, 8),
       onchange: (event) => {
         const p = shareOf(event.target.value);
