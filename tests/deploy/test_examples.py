@@ -32,6 +32,7 @@ SCHEMAS = {
     "github/workflows/nightly-capacity.yml": ["github-workflows"],
     "github/workflows/noise-floor.yml": ["github-workflows"],
     "gitlab/gitlab-ci.yml": ["gitlab-ci", "--data-transform", "gitlab-ci"],
+    "compose.yaml": ["compose-spec"],
     "azure/azure-pipelines.yml": ["azure-pipelines", "--data-transform", "azure-pipelines"],
 }
 
