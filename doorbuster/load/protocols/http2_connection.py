@@ -326,12 +326,8 @@ class Http2Connection:
 
     def _flush(self) -> None:
         data = self._h2.data_to_send()
-        if data and not self._live.is_closed:
-            try:
-                self._live.send(data)
-            except RequestFailed as failure:
-                self._fail(failure)
-                self._live.close()
+        if data:
+            self._live.send(data)
 
 
 def _failure_of(event: StreamReset) -> RequestFailed:

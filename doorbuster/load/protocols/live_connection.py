@@ -23,8 +23,11 @@ MAX_BYTES_AT_ONCE = 256 * 1024  # then other customers have a turn
 class LiveConnection:
     """Takes over an open connection.
 
+    A connection that cannot be sent on is still read: what arrived before its end may say why it ended.
+
     on_bytes, on_end: called in the event loop, where they may not wait; on_end once, with the reason.
     on_sent: called when everything is sent that could not be sent at once.
+    is_broken: the server takes no more.
     """
 
     def __init__(
@@ -37,7 +40,7 @@ class LiveConnection:
     ) -> None:
         self._connection = connection
         self._on_bytes, self._on_end, self._on_sent = on_bytes, on_end, on_sent
-        self._reads = self.is_closed = False
+        self._reads = self.is_closed = self.is_broken = False
         self._sender: gevent.Greenlet | None = None
 
     @property
@@ -59,9 +62,14 @@ class LiveConnection:
             self._connection.watch(None)
 
     def send(self, data: bytes) -> None:
-        """Send, or queue for sending. Raises: RequestFailed("reset" or "tls")."""
-        if not self._connection.send_now(data) and self._sender is None:
-            self._sender = gevent.spawn(self._send_rest)
+        """Send, or queue for sending; nothing is sent on a broken connection."""
+        if self.is_broken or self.is_closed:
+            return
+        try:
+            if not self._connection.send_now(data) and self._sender is None:
+                self._sender = gevent.spawn(self._send_rest)
+        except RequestFailed as failure:
+            self._broke(failure)
 
     def close(self) -> None:
         """Close it at once; nothing is called any more."""
@@ -102,11 +110,17 @@ class LiveConnection:
             while not self.is_closed and not self._connection.send_now(b""):
                 self._connection.wait_for_room()
         except RequestFailed as failure:
-            self._end(failure)
-            return
+            self._broke(failure)
         if not self.is_closed:
             self._sender = None
             self._on_sent()
+
+    def _broke(self, failure: RequestFailed) -> None:
+        self.is_broken = True
+        if self._reads:
+            self._connection.later(self._receive)
+        else:
+            self._end(failure)
 
     def _end(self, failure: RequestFailed) -> None:
         if not self.is_closed:

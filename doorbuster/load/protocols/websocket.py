@@ -205,7 +205,7 @@ class WebSocket:
         if live is None or not self._is_accepted:
             raise RequestFailed(CLOSED, "the connection is not open")
         self._write(self._protocol.send(event))
-        self._wait(lambda: live.is_sent, "total_timeout")
+        self._wait(lambda: live.is_sent and not live.is_broken, "total_timeout")
 
     def _write(self, data: bytes) -> None:
         assert self._live is not None, "opened before"

@@ -118,6 +118,7 @@ def serve(tls_files):
             for script in scripts:
                 with contextlib.suppress(OSError), listener.accept()[0] as plain:
                     plain.settimeout(5)
+                    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     sock = context.wrap_socket(plain, server_side=True) if tls else plain
                     with sock:
                         script(Peer(sock) if not tls or sock.selected_alpn_protocol() == "h2" else sock)
@@ -243,6 +244,20 @@ def test_other_requests_survive_a_reset_and_a_body_that_is_too_large(serve):
     assert [one.error.cause if one.error else one.text for one in answers] == ["reset", "too_large", "hello"]
     assert seen.get(timeout=5) == (3, 8), "the server hears that nobody reads its large body"
     assert client.get("/d").text == "hello"
+
+
+def test_an_answer_is_read_although_the_server_takes_no_more_of_the_request(serve):
+    def script(peer):
+        peer.send(settings())
+        assert peer.request() == 1
+        peer.frame(DATA)
+        peer.send(headers(1, [(":status", "413"), ("content-type", "text/plain")]),
+                  frame(DATA, 1, b"too big", END_STREAM), goaway(1, 0xB, b"too big"))  # fmt: skip
+        peer.sock.close()  # with unread bytes: the kernel resets the connection under the upload
+
+    client = serve(script)
+    given = client.post("/page", data=bytes(60_000))
+    assert (given.status_code, given.error.cause) == (413, "status_4xx"), given.error
 
 
 def test_requests_that_the_server_has_not_seen_go_over_another_connection(serve):
