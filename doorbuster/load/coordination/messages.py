@@ -26,7 +26,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from doorbuster.errors import RecordError, RunError, ScenarioError
+from doorbuster.errors import RecordError, RunError, ScenarioError, UsageError
 from doorbuster.load.http.allowed_hosts import AllowedHosts
 from doorbuster.load.run_plan import Rows, RunPlan, WorkerAssignment
 from doorbuster.load.target.endpoint import StoreEndpoint, TargetAccess
@@ -62,7 +62,7 @@ class MessageRefused(RunError):  # noqa: N818  reads as what happened
         super().__init__(one_line(why, MAX_SENTENCE))  # it may quote the message
 
 
-class PlanDiffers(RunError):  # noqa: N818  reads as what happened
+class PlanDiffers(UsageError):  # noqa: N818  reads as what happened
     """This worker would run another plan than the master: its program is another one."""
 
 
