@@ -62,7 +62,7 @@ class Arrivals:
 
     window_counts: in the steps of the curve. peak_hour_share: of the visits of its day; peak_minute_share: of
     the visits of the busiest hour; None for logs shorter than a day or an hour.
-    by_second, by_minute: index of dispersion in the busiest window. little: visits in the shop during it.
+    by_second, by_minute: index of dispersion in the busiest window. littles_law: visits in the shop then.
     """
 
     first_ms: int
@@ -74,7 +74,7 @@ class Arrivals:
     by_second: DispersionEstimate
     by_minute: DispersionEstimate
     censored: tuple[CensoredStretch, ...]
-    little: LittleCheck
+    littles_law: LittleCheck
     most_at_once: int
 
 

@@ -82,7 +82,7 @@ def _model(log: ReadLog, files: Sequence[Path], *, gap_s: float, window_s: float
         raise UsageError(
             f"{', '.join(map(str, files))}: no visit by a person found: of {log.counts.requests:,} requests, "
             f"{log.counts.program_requests:,} are by programs, {log.counts.assets:,} for static files and "
-            f"{log.counts.not_shown:,} were refused"
+            f"{log.counts.refused:,} were refused"
         )
     arrivals = describe_arrivals(
         behaviour.visits, log.counts.minutes, log.first_s, log.last_s, window_s=window_s

@@ -67,7 +67,7 @@ def _arrivals(model: DemandModel) -> Section:
         moments=tuple(moments),
         note=f"Each point is the mean of {format_duration(width_s)}.",
     )
-    little = arrivals.little
+    little = arrivals.littles_law
     agree = "agree" if little.agrees else "differ: the window is not steady"
     rows = (
         ("busiest window, UTC", f"{_clock(window.start_ms)}, {format_duration(window.length_s)}"),
@@ -300,9 +300,9 @@ def _programs(model: DemandModel) -> Section:
         ("static files", counts.assets, counts.assets / counts.requests),
         ("by scripts, trackers and monitoring", counts.ignored, counts.ignored / counts.requests),
         ("redirects", counts.redirects, counts.redirects / counts.requests),
-        ("refused (400 to 416)", counts.not_shown, counts.not_shown / counts.requests),
+        ("refused (400 to 416)", counts.refused, counts.refused / counts.requests),
         ("page views of people", behaviour.pages, behaviour.pages / counts.requests),
-        ("lines that could not be read", counts.bad, None),
+        ("lines that could not be read", counts.unreadable, None),
     )  # fmt: skip
     known = "by general words in their user agents (no list of crawlers is installed)"
     if has_crawler_list():

@@ -12,7 +12,7 @@ from doorbuster.access_logs.log_pieces import PieceResult
 from doorbuster.access_logs.log_requests import LogFormat
 from doorbuster.errors import UsageError
 
-MAX_BAD_RATIO, MIN_BAD = 0.02, 5
+MAX_UNREADABLE_RATIO, MIN_UNREADABLE = 0.02, 5
 BACKWARDS_S = 15 * 60.0  # a request may be logged that long after it began
 FIRST_TIME_S = 631_152_000.0  # 1990
 
@@ -22,13 +22,13 @@ def with_article(description: str) -> str:
 
 
 def no_request(
-    files: Sequence[Path], form: LogFormat, lines: int, bad: tuple[Path, tuple[int, str]] | None
+    files: Sequence[Path], form: LogFormat, lines: int, unreadable: tuple[Path, tuple[int, str]] | None
 ) -> str:
     counted = "1 line" if lines == 1 else f"{lines:,} lines"
-    if bad is None:
+    if unreadable is None:
         names = ", ".join(str(path) for path in files)
         return f"{names}: no request found in {counted}; is this the right log?"
-    path, (line, text) = bad
+    path, (line, text) = unreadable
     return (
         f"{path}:{line}: no request found in {counted}: not a line of {with_article(form.description)}: "
         f"its shape is {_shape(text)!a}"
@@ -37,12 +37,12 @@ def no_request(
 
 def check_bad_lines(result: PieceResult, form: LogFormat, lines_before: int) -> None:
     counts = result.counts
-    if counts.bad <= max(MIN_BAD, MAX_BAD_RATIO * counts.lines):
+    if counts.unreadable <= max(MIN_UNREADABLE, MAX_UNREADABLE_RATIO * counts.lines):
         return
-    line, text = result.bad[0]
+    line, text = result.unreadable[0]
     raise UsageError(
         f"{result.piece.path}:{lines_before + line}: not a line of {with_article(form.description)}: "
-        f"its shape is {_shape(text)!a}; {counts.bad:,} of {counts.lines:,} lines are not. "
+        f"its shape is {_shape(text)!a}; {counts.unreadable:,} of {counts.lines:,} lines are not. "
         "Split a file that mixes formats"
     )
 

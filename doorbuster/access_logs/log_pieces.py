@@ -47,7 +47,7 @@ class PieceResult:
     ends_s: float
     jump_s: float
     jump_line: int
-    bad: tuple[tuple[int, str], ...]
+    unreadable: tuple[tuple[int, str], ...]
 
 
 def is_compressed(path: Path) -> bool:

@@ -15,7 +15,7 @@ Stamp = Literal["start", "end"]
 
 
 @dataclass(frozen=True, slots=True)
-class BadLine:
+class UnreadableLine:
     """A line that is not of the format: its number, counted from 1 in its piece of the file, and its text."""
 
     line: int
@@ -28,7 +28,7 @@ class LogRequests:
 
     time_s: Unix seconds of the stamp; NaN never. duration_s: NaN where unknown.
     requests: b"GET /path?query" or with a protocol behind. agents, cookies: empty if the log has none.
-    lines: number of lines read. bad: those that are not of the format.
+    lines: number of lines read. unreadable: those that are not of the format.
     """
 
     time_s: Floats
@@ -39,7 +39,7 @@ class LogRequests:
     cookies: Sequence[bytes]
     requests: Sequence[bytes]
     lines: int
-    bad: Sequence[BadLine] = field(default_factory=list)
+    unreadable: Sequence[UnreadableLine] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -94,7 +94,7 @@ class RowColumns:
         self.cookies.append(cookie)
         self.requests.append(request)
 
-    def block(self, lines: int, bad: Sequence[BadLine]) -> LogRequests:
+    def block(self, lines: int, unreadable: Sequence[UnreadableLine]) -> LogRequests:
         return LogRequests(
             np.array(self.times, np.float64),
             np.array(self.durations, np.float64),
@@ -104,7 +104,7 @@ class RowColumns:
             self.cookies,
             self.requests,
             lines,
-            bad,
+            unreadable,
         )
 
 
@@ -112,11 +112,11 @@ def read_rows(content: bytes, read_row: Callable[[bytes, RowColumns], bool | Non
     """A block from a function that reads one line: True for a request, False for a line that is not of
     the format, None for one to skip, such as a comment.
     """
-    columns, bad = RowColumns(), []
+    columns, unreadable = RowColumns(), []
     lines = content.split(b"\n")
     if not lines[-1]:
         lines.pop()
     for number, line in enumerate(lines, 1):
         if line.strip() and read_row(line, columns) is False:
-            bad.append(BadLine(number, line[:160].decode("utf-8", "replace")))
-    return columns.block(len(lines), bad)
+            unreadable.append(UnreadableLine(number, line[:160].decode("utf-8", "replace")))
+    return columns.block(len(lines), unreadable)

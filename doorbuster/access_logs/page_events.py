@@ -49,17 +49,17 @@ class PieceCounts:
     """What was read of one piece of a log. Counts of several pieces are added."""
 
     lines: int = 0
-    bad: int = 0
+    unreadable: int = 0
     requests: int = 0
     assets: int = 0
     ignored: int = 0
     redirects: int = 0
-    not_shown: int = 0
+    refused: int = 0
     program_requests: int = 0
     minutes: dict[int, MinuteLoad] = field(default_factory=dict)
 
     def add(self, other: PieceCounts) -> None:
-        for name in ("lines", "bad", "requests", "assets", "ignored", "redirects", "not_shown"):
+        for name in ("lines", "unreadable", "requests", "assets", "ignored", "redirects", "refused"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.program_requests += other.program_requests
         for minute, load in other.minutes.items():
@@ -106,7 +106,7 @@ class EventReader:
     def read(self, block: LogRequests, counts: PieceCounts) -> tuple[Events, Hashes]:
         """The page views of people in a block, and who sent them but for cookies; adds to the counts."""
         counts.lines += block.lines
-        counts.bad += len(block.bad)
+        counts.unreadable += len(block.unreadable)
         n = len(block)
         counts.requests += n
         if not n:
@@ -127,7 +127,7 @@ class EventReader:
         usable = (page >= 0) & ~is_program
         is_read = self._table.reads[np.maximum(page, 0)]
         counts.redirects += int((usable & is_redirect & is_read).sum())
-        counts.not_shown += int((usable & np.isin(status, _NOT_SHOWN)).sum())
+        counts.refused += int((usable & np.isin(status, _NOT_SHOWN)).sum())
         usable &= ~(is_redirect & is_read) & ~np.isin(status, _NOT_SHOWN)
         events = np.empty(int(usable.sum()), EVENT)
         events["visitor"] = visitor[usable]

@@ -184,7 +184,7 @@ class TemplateUse:
     requests: int
     addresses: int  # different ones
     leads_to: Counter[int]  # number of the template of the next page
-    at_once: int = 0  # requests within a second of another page of the visitor
+    within_a_second: int = 0  # requests so soon before or after another page of the visitor
 
 
 def recognise(uses: Sequence[TemplateUse], log_map: LogMap) -> list[PageKind]:
@@ -199,7 +199,7 @@ def recognise(uses: Sequence[TemplateUse], log_map: LogMap) -> list[PageKind]:
     total = sum(use.requests for use in uses)
     for number, use in enumerate(uses):
         if found[number].kind == OTHER and not stated[number] and _is_part_of_a_page(use, total):
-            share = use.at_once / use.requests
+            share = use.within_a_second / use.requests
             found[number] = PageKind(IGNORE, f"within a second of another page in {share:.0%} of cases")
     placed = any(kind.kind == "checkout" for kind in found)
     for number, kind in enumerate(found):
@@ -214,7 +214,11 @@ def recognise(uses: Sequence[TemplateUse], log_map: LogMap) -> list[PageKind]:
 
 def _is_part_of_a_page(use: TemplateUse, total: int) -> bool:
     """Whether scripts of a page send it: hardly ever alone, and not most of the log."""
-    return use.requests >= 20 and _SHARE_AT_ONCE * use.requests <= use.at_once and 2 * use.requests <= total
+    return (
+        use.requests >= 20
+        and _SHARE_AT_ONCE * use.requests <= use.within_a_second
+        and 2 * use.requests <= total
+    )
 
 
 def _stated(use: TemplateUse, log_map: LogMap) -> PageKind | None:

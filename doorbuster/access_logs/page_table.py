@@ -120,7 +120,7 @@ class PageTable:
         found: list[TemplateUse] = []
         requests: list[int] = []
         addresses: list[set[str]] = []
-        at_once: list[int] = []
+        within_a_second: list[int] = []
         last_page: dict[int, tuple[int, float]] = {}
         for one in sample:
             template = self._tree.template(one.path)
@@ -130,18 +130,24 @@ class PageTable:
             if number == len(found):
                 found.append(TemplateUse(*key, 0, 0, Counter()))
                 requests.append(0)
-                at_once.append(0)
+                within_a_second.append(0)
                 addresses.append(set())
             requests[number] += 1
             addresses[number].add(one.path)
             before = last_page.get(one.visitor)
             if before is not None:
                 found[before[0]].leads_to[number] += 1
-                at_once[number] += abs(one.time_s - before[1]) <= _AT_ONCE_S
+                within_a_second[number] += abs(one.time_s - before[1]) <= _AT_ONCE_S
             last_page[one.visitor] = (number, one.time_s)
         return [
             TemplateUse(
-                use.method, use.template, use.route, requests[n], len(addresses[n]), use.leads_to, at_once[n]
+                use.method,
+                use.template,
+                use.route,
+                requests[n],
+                len(addresses[n]),
+                use.leads_to,
+                within_a_second[n],
             )
             for n, use in enumerate(found)
         ]

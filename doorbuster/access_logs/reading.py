@@ -105,7 +105,7 @@ def _read_logs(files: Sequence[Path], options: LogOptions, on_progress: Callable
     number_of = {path: number for number, path in enumerate(files)}
     ends: dict[Path, tuple[float, int]] = {}
     notes: list[str] = []
-    first_bad: tuple[Path, tuple[int, str]] | None = None
+    first_unreadable: tuple[Path, tuple[int, str]] | None = None
     for result in _results(pieces, (form, table, key), _processes(options, size)):
         piece = result.piece
         on_progress(piece.end - piece.start)
@@ -118,14 +118,16 @@ def _read_logs(files: Sequence[Path], options: LogOptions, on_progress: Callable
             result.ends_s if result.counts.requests else ends.get(piece.path, (0.0, 0))[0],
             lines,
         )
-        first_bad = first_bad or (piece.path, result.bad[0]) if result.bad else first_bad
+        first_unreadable = (
+            first_unreadable or (piece.path, result.unreadable[0]) if result.unreadable else first_unreadable
+        )
         counts.add(result.counts)
         result.events["file"] = number_of[piece.path]
         store.add(result.events)
         if piece.ends_early:
             notes.append(f"{piece.path.name} ends early: its compression is cut off or damaged")
     if not counts.requests:
-        raise UsageError(no_request(files, form, counts.lines, first_bad))
+        raise UsageError(no_request(files, form, counts.lines, first_unreadable))
     overlaps = find_overlaps(store.first_part()) if len(files) > 1 else []
     notes += _notes_on_overlaps(overlaps, files) + _notes_on_pages(table)
     return ReadLog(form, table, counts, store, overlaps, float(first_s), float(last_s), tuple(notes))
@@ -237,7 +239,7 @@ def _start_worker(form: LogFormat, table: PageTable, key: bytes) -> None:
 def _read_piece(piece: LogPiece) -> PieceResult:
     worker = _WORKER[0]
     counts, parts, places = PieceCounts(), [], []
-    bad: list[tuple[int, str]] = []
+    unreadable: list[tuple[int, str]] = []
     first_s, last_s, begins_s, ends_s = np.inf, -np.inf, 0.0, 0.0
     jump_s, jump_line = 0.0, 0
     for content in piece.blocks():
@@ -247,7 +249,9 @@ def _read_piece(piece: LogPiece) -> PieceResult:
         back_s, row = _furthest_back(block, ends_s)
         if back_s > jump_s:
             jump_s, jump_line = back_s, counts.lines + row + 1
-        bad += [(counts.lines + one.line, one.text) for one in block.bad[: 20 - len(bad)]]
+        unreadable += [
+            (counts.lines + one.line, one.text) for one in block.unreadable[: 20 - len(unreadable)]
+        ]
         events, who = worker.reader.read(block, counts)
         parts.append(events)
         places.append(who)
@@ -267,7 +271,7 @@ def _read_piece(piece: LogPiece) -> PieceResult:
         ends_s,
         jump_s,
         jump_line,
-        tuple(bad),
+        tuple(unreadable),
     )
 
 

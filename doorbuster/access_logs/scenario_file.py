@@ -74,7 +74,7 @@ def _head(model: DemandModel, name: str) -> list[str]:
     lines = [
         f"# {name}: made by `doorbuster demand from-log` from {files} ({model.form.description}).",
         f"# {counts.requests:,} requests: {counts.assets:,} for files, {counts.redirects:,} redirects,",
-        f"# {counts.ignored:,} of scripts and monitoring, {counts.not_shown:,} refused. Programs sent",
+        f"# {counts.ignored:,} of scripts and monitoring, {counts.refused:,} refused. Programs sent",
         f"# {100 * model.program_ratio:.1f} % of all requests. The others are {behaviour.pages:,} page views",
         f"# in {len(behaviour.visits):,} visits (one visitor's pages without a gap of {_span(model.gap_s)}).",
     ]

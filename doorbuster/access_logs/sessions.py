@@ -39,14 +39,14 @@ class Visits:
     """All visits of people: shape (visits,).
 
     end_ms: the end of the last response, where known. pages: page views. device: number in DEVICES.
-    filled, ordered: whether there was an addition to the basket, an order; orders: their number.
+    added_to_basket, ordered: whether that happened; orders: number of orders.
     """
 
     start_ms: Ints
     end_ms: Ints
     pages: Ints
     device: Ints
-    filled: Bools
+    added_to_basket: Bools
     ordered: Bools
     orders: Ints
 
@@ -235,7 +235,7 @@ def _visits(events: Events, starts: Ints, kind: Ints, kinds: tuple[str, ...]) ->
         end_ms=np.maximum.reduceat(over_ms, starts),
         pages=np.diff(np.append(starts, events.size)),
         device=(events["visitor"][starts] >> np.uint64(1) & np.uint64(3)).astype(np.int64),
-        filled=_sum_of(kind, starts, kinds, "add_to_basket") > 0,
+        added_to_basket=_sum_of(kind, starts, kinds, "add_to_basket") > 0,
         ordered=orders > 0,
         orders=orders,
     )
@@ -294,7 +294,7 @@ def _join_visits(parts: Sequence[Visits]) -> Visits:
         column("end_ms"),
         column("pages"),
         column("device"),
-        column("filled").astype(bool),
+        column("added_to_basket").astype(bool),
         column("ordered").astype(bool),
         column("orders"),
     )

@@ -189,11 +189,11 @@ def _page(model: DemandModel) -> str:
 
 def _print(model: DemandModel) -> None:
     from doorbuster.access_logs import demand_sections
-    from doorbuster.units import format_count
+    from doorbuster.units import format_count, format_counted
 
     counts = model.counts
-    bad = f", {counts.bad:,} line{'s' if counts.bad > 1 else ''} not read" if counts.bad else ""
-    say(f"{model.form.description}: {format_count(counts.requests)} requests{bad}")
+    unreadable = f", {format_counted(counts.unreadable, 'line')} not read" if counts.unreadable else ""
+    say(f"{model.form.description}: {format_count(counts.requests)} requests{unreadable}")
     for note in model.notes:
         say(f"  - {note}")
     for section in demand_sections(model):

@@ -87,7 +87,7 @@ def forecast_settings(options: dict[str, Any]) -> ForecastSettings:
         season_factor=_factor(options["season_factor"], "--season-factor", least=1.0),
         campaigns=tuple(_campaign(text) for text in options["campaigns"]),
         conversion=_share(options["conversion"], "--conversion"),
-        pages=_factor(options["pages_per_visit"], "--pages-per-visit", least=1.0),
+        pages_per_visit=_factor(options["pages_per_visit"], "--pages-per-visit", least=1.0),
         seed=options["seed"],
     )
 

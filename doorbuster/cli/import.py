@@ -96,7 +96,7 @@ def command(
     options = ImportOptions(
         label_map=read_label_map(map_file) if map_file else LabelMap(),
         stamp="end" if stamp == "end" else "start",
-        parents=transactions,
+        count_transactions=transactions,
         zone=find_zone(zone) if zone else None,
     )
     scenario = _scenario(scenario_name, files[0].name)

@@ -25,11 +25,11 @@ _MIN_DAYS = 5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PeakConversion:
-    """Orders per visit on the busiest days. `usual`: on the other days, if measured."""
+    """Orders per visit on the busiest days. `other_days`: on all other days, if measured."""
 
     draws: Draws
     source: str
-    usual: float | None = None
+    other_days: float | None = None
 
 
 def peak_conversion(
@@ -63,5 +63,5 @@ def _measured(
     busy, other = order[-BUSY_DAYS:], order[:-BUSY_DAYS]
     chosen = busy[rng.integers(len(busy), size=(n, len(busy)))]
     draws = ordered[chosen].sum(axis=1) / visited[chosen].sum(axis=1)
-    usual = float(ordered[other].sum() / visited[other].sum()) if len(other) else None
-    return PeakConversion(draws, f"measured on the {len(busy)} busiest days", usual)
+    other_days = float(ordered[other].sum() / visited[other].sum()) if len(other) else None
+    return PeakConversion(draws, f"measured on the {len(busy)} busiest days", other_days)

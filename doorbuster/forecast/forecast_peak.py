@@ -52,7 +52,7 @@ class ForecastSettings:
 
     peak: day of the peak; None: like the last one, after `not_before` or the end of the history. until: use
     only the history before this day. growth, season_factor and campaigns: factors, 1.08 for 8 %.
-    conversion: orders per visit; pages: per visit.
+    conversion: orders per visit; pages_per_visit: page requests.
     """
 
     peak: date | None = None
@@ -62,7 +62,7 @@ class ForecastSettings:
     season_factor: ValueRange | None = None
     campaigns: Sequence[StatedFactor] = ()
     conversion: ValueRange | None = None
-    pages: ValueRange | None = None
+    pages_per_visit: ValueRange | None = None
     seed: int = 1
 
 
@@ -97,7 +97,7 @@ def forecast_peak(
     conversion = peak_conversion(
         history.get("orders"), history.get("visits"), settings.conversion, rng, len(day.draws)
     )
-    pages = log_normal_draws(settings.pages or ASSUMED_PAGES, rng, len(day.draws))
+    pages = log_normal_draws(settings.pages_per_visit or ASSUMED_PAGES, rng, len(day.draws))
     demand, rate = _demand(series.measure, day.draws, shape, conversion, pages, rng)
     coverage, cases = _coverage(daily, tests[0])
     forecasts = {name: forecaster(daily, [month])[0] for name, forecaster in models.items()}
@@ -122,7 +122,7 @@ def forecast_peak(
         rate=rate,
         conversion=DemandQuantiles.of(conversion.draws),
         conversion_source=conversion.source,
-        usual_conversion=conversion.usual,
+        usual_conversion=conversion.other_days,
         curve=shape.curve,
         curve_days=shape.measured_days,
         dispersion=shape.dispersion,
@@ -288,7 +288,7 @@ def _assumptions(
     lines = [*shape.assumptions]
     if day.growth.is_assumed:
         lines.append("The base of this peak is not recorded yet: the growth of the latest months continues.")
-    if settings.pages is None:
+    if settings.pages_per_visit is None:
         lines.append("A visit requests 7.6 (phones) to 13.6 pages (SimilarWeb, Britain, 2016).")
     if conversion.source not in ("stated",) and not conversion.source.startswith("measured"):
         lines.append(f"Orders per visit: {conversion.source}.")

@@ -114,7 +114,7 @@ def _check_options(form: Format, options: ImportOptions) -> None:
     """Raises: UsageError for an option without effect on files of this format."""
     given = {
         "stamp": ("--jtl-time end", options.stamp == "end"),
-        "parents": ("--transactions", options.parents),
+        "count_transactions": ("--transactions", options.count_transactions),
         "zone": ("--zone", options.zone is not None),
         "columns": ("the key columns of --map", bool(options.label_map.columns)),
     }

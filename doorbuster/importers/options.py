@@ -13,11 +13,11 @@ from doorbuster.importers.label_map import LabelMap
 class ImportOptions:
     """Options of one import.
 
-    stamp: what JMeter's timeStamp means. parents: count JMeter's transaction controllers instead of the
+    stamp: what JMeter's timeStamp means. count_transactions: those of JMeter's controllers instead of the
     samples inside them. zone: of times that name none; None refuses them.
     """
 
     label_map: LabelMap = field(default_factory=LabelMap)
     stamp: Literal["start", "end"] = "start"
-    parents: bool = False
+    count_transactions: bool = False
     zone: tzinfo | None = None

@@ -185,12 +185,12 @@ def _of_capacity(
     capacity: PositiveEstimate, forecast: ForecastResult, limits: SeasonLimits, money: Money | None
 ) -> dict[str, Reading]:
     found = reserve(forecast, capacity)
-    held = found.headroom
+    headroom = found.headroom
     # Without an interval a ratio is taken as it is: amber unless it is clearly below.
-    colour = colour_of(held.ratio, held.low, held.high, limits.headroom)
-    ends = ("?" if end is None else f"{end:.2f}" for end in (held.low, held.high))
-    text = f"{'≥ ' if held.at_least else ''}{held.ratio:.2f}"
-    readings = {HEADROOM: Reading(HEADROOM, colour, held.ratio, text, " to ".join(ends))}
+    colour = colour_of(headroom.ratio, headroom.low, headroom.high, limits.headroom)
+    ends = ("?" if end is None else f"{end:.2f}" for end in (headroom.low, headroom.high))
+    text = f"{'≥ ' if headroom.at_least else ''}{headroom.ratio:.2f}"
+    readings = {HEADROOM: Reading(HEADROOM, colour, headroom.ratio, text, " to ".join(ends))}
     at_risk = _at_risk(found, limits, money)
     return readings if at_risk is None else readings | {AT_RISK: at_risk}
 

@@ -86,13 +86,13 @@ def season_sentence(status: SeasonStatus) -> str:
     rate = status.forecast.rate
     ends = f"95 % interval {rate.low95:.3g} to {rate.high95:.3g}"
     demand = f"{rate.median:.3g} customers per second ({ends})"
-    if status.held is None:
+    if status.reserve is None:
         return f"The peak brings {demand}; {_why_unknown(status)}."
-    capacity, held = status.held.capacity, status.held.headroom
+    capacity, headroom = status.reserve.capacity, status.reserve.headroom
     least = "at least " if capacity.at_least else ""
     takes = f"the shop takes {least}{capacity.value:.3g} customers per second{_interval(capacity)}"
     text = f"{takes}, the peak brings {demand}"
-    probability = held.held_probability
+    probability = headroom.held_probability
     if status.is_contradicted and probability is not None:
         reason = f"{status.contradiction[:1].upper()}{status.contradiction[1:]}"
         alone = (
@@ -130,25 +130,25 @@ def _facts(status: SeasonStatus) -> tuple[Fact, ...]:
 
 
 def _will_it_hold(status: SeasonStatus) -> Fact:
-    held = None if status.held is None else status.held.headroom
-    if held is None:
+    headroom = None if status.reserve is None else status.reserve.headroom
+    if headroom is None:
         return Fact("Will it hold?", "–", "needs a forecast and a capacity search")
-    ends = [None if end is None else f"{end:.2f}" for end in (held.low, held.high)]
-    headroom = f"{held.ratio:.2f} times the demand ({ends[0] or '?'} to {ends[1] or '?'})"
-    if held.held_probability is None:
-        return Fact("Will it hold?", "–", f"capacity is {headroom}; its interval is unknown")
-    least = "≥ " if held.at_least else ""
-    probability = f"{least}{probability_text(held.held_probability)}"
+    ends = [None if end is None else f"{end:.2f}" for end in (headroom.low, headroom.high)]
+    times_demand = f"{headroom.ratio:.2f} times the demand ({ends[0] or '?'} to {ends[1] or '?'})"
+    if headroom.held_probability is None:
+        return Fact("Will it hold?", "–", f"capacity is {times_demand}; its interval is unknown")
+    least = "≥ " if headroom.at_least else ""
+    probability = f"{least}{probability_text(headroom.held_probability)}"
     if status.is_contradicted:
-        return Fact("Will it hold?", "no", f"by capacity alone {probability}; it is {headroom}")
-    return Fact("Will it hold?", probability, f"capacity is {headroom}")
+        return Fact("Will it hold?", "no", f"by capacity alone {probability}; it is {times_demand}")
+    return Fact("Will it hold?", probability, f"capacity is {times_demand}")
 
 
 def _how_sure(status: SeasonStatus) -> Fact:
     """The wider of the two intervals, as a factor either way, and the evidence behind them."""
-    if status.held is None:
+    if status.reserve is None:
         return Fact("How sure?", "–", "nothing to judge yet")
-    demand, capacity = status.held.demand, status.held.capacity
+    demand, capacity = status.reserve.demand, status.reserve.capacity
     factors = [
         max(end for end in (_factor(one.low, one.value), _factor(one.value, one.high)) if end is not None)
         for one in (demand, capacity)
@@ -168,12 +168,12 @@ def _factor(low: float | None, high: float | None) -> float | None:
 
 
 def _lost(status: SeasonStatus) -> Fact:
-    held = status.held
-    lost = None if held is None else held.lost_if_not
-    if held is None or lost is None or held.lost_orders is None:
+    reserve = status.reserve
+    lost = None if reserve is None else reserve.lost_if_not
+    if reserve is None or lost is None or reserve.lost_orders is None:
         return Fact("Lost if not", "–", "needs both intervals")
-    share = f"of {format_estimate(held.orders)} on the peak day{_worth(status, lost)}"
-    mean = f"{format_estimate(held.lost_orders)} on average over all outcomes"
+    share = f"of {format_estimate(reserve.orders)} on the peak day{_worth(status, lost)}"
+    mean = f"{format_estimate(reserve.lost_orders)} on average over all outcomes"
     return Fact("Lost if not", f"≥ {format_estimate(lost)} orders", f"{share}; {mean}")
 
 

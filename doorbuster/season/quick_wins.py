@@ -63,7 +63,7 @@ class QuickWin:
 
 
 def quick_wins(
-    runs: Sequence[RunEvidence], search: CapacityEvidence | None, held: Reserve | None,
+    runs: Sequence[RunEvidence], search: CapacityEvidence | None, reserve: Reserve | None,
     forecast: ForecastResult | None,
 ) -> list[QuickWin]:  # fmt: skip
     """The findings, most orders first; of each kind the one with the largest effect.
@@ -78,7 +78,7 @@ def quick_wins(
                 known = found.get(win.kind)
                 if known is None or win.rank < known.rank:
                     found[win.kind] = win
-    wins = [*found.values(), *_of_search(search, held)]
+    wins = [*found.values(), *_of_search(search, reserve)]
     return sorted(wins, key=lambda win: win.rank)
 
 
@@ -204,12 +204,12 @@ _RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 
-def _of_search(search: CapacityEvidence | None, held: Reserve | None) -> Iterator[QuickWin]:
+def _of_search(search: CapacityEvidence | None, reserve: Reserve | None) -> Iterator[QuickWin]:
     found = None if search is None else search.found
     if search is None or found is None:
         return
     source = f"{search.folder.rsplit('/', 1)[-1]}: capacity"
-    lost = None if held is None else held.lost_orders
+    lost = None if reserve is None else reserve.lost_orders
     if lost is not None and lost >= 0.5:
         step = f", and step {found.breaks_at_step} is the slowest" if found.breaks_at_step else ""
         text = f"Capacity ends at {search.capacity.value:.3g} customers per second{step}."

@@ -45,10 +45,10 @@ class Reserve:
 
         No hour has more demand than the busiest one, so orders are lost only if that is above the capacity.
         """
-        held = self.headroom.held_probability
-        if self.lost_orders is None or held is None or self.headroom.at_least:
+        probability = self.headroom.held_probability
+        if self.lost_orders is None or probability is None or self.headroom.at_least:
             return None
-        return self.lost_orders / (1 - held) if held < _CERTAIN else 0.0
+        return self.lost_orders / (1 - probability) if probability < _CERTAIN else 0.0
 
 
 def forecast_demand(found: ForecastResult, *, factor: float = 1.0) -> PositiveEstimate:

@@ -49,7 +49,7 @@ class SeasonStatus:
     runs: Sequence[RunEvidence]
     explained: Sequence[RunEvidence]
     searches: Sequence[CapacityEvidence]
-    held: Reserve | None
+    reserve: Reserve | None
     money: Money | None
     money_source: str
     days: Sequence[IndicatorDay]
@@ -96,10 +96,10 @@ class SeasonStatus:
         return f"the run of the expected peak failed ({failed[-1].folder.name})" if failed else ""
 
     def _by_capacity(self) -> Answer:
-        held = None if self.held is None else self.held.headroom.held_probability
-        if held is None:
+        probability = None if self.reserve is None else self.reserve.headroom.held_probability
+        if probability is None:
             return "unknown"
-        return next((answer for least, answer in _BY_PROBABILITY if held >= least), "no")
+        return next((answer for least, answer in _BY_PROBABILITY if probability >= least), "no")
 
 
 def season_status(
@@ -118,7 +118,7 @@ def season_status(
         searches = merged(searches, searches_of_history(folder.path(season.history)))
     explained = [with_sections(run, scripts) for run in track("analysing the runs", _latest_of_each(runs))]
     search = searches[-1] if searches else None
-    held = None if forecast is None or search is None else reserve(forecast, search.capacity)
+    at_peak = None if forecast is None or search is None else reserve(forecast, search.capacity)
     money, source = _money(season, runs)
     days = indicator_days(runs, searches, forecast, season.limits, money)
     stated = {
@@ -149,13 +149,13 @@ def season_status(
         runs=runs,
         explained=explained,
         searches=searches,
-        held=held,
+        reserve=at_peak,
         money=money,
         money_source=source,
         days=days,
         weeks=indicator_weeks(days),
         readings=latest_readings(days),
-        wins=quick_wins(explained, search, held, forecast),
+        wins=quick_wins(explained, search, at_peak, forecast),
         what_ifs=questions,
         risks=uncovered_risks(facts),
         industry=industry_figures(forecast, explained, money),

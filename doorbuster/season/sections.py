@@ -62,9 +62,9 @@ def _demand_sentence(found: ForecastResult) -> str:
 
 def _reserve_chart(status: SeasonStatus) -> Chart | None:
     """P(demand > x) and P(capacity > x) over x: where the curves cross, the reserve ends."""
-    if status.held is None:
+    if status.reserve is None:
         return None
-    demand, capacity = status.held.demand, status.held.capacity
+    demand, capacity = status.reserve.demand, status.reserve.capacity
     ends = [end for one in (demand, capacity) for end in (one.low, one.high, one.value) if end is not None]
     x = np.geomspace(min(ends) * 0.7, max(ends) * 1.3, _CURVE_POINTS)
     more_demand, more_capacity = _exceeds(demand, x), _exceeds(capacity, x)
@@ -73,9 +73,11 @@ def _reserve_chart(status: SeasonStatus) -> Chart | None:
     series = (
         Series("demand above this", more_demand, "bad"), Series("capacity above this", more_capacity, "good"),
     )  # fmt: skip
-    held = status.held.headroom.held_probability
+    probability = status.reserve.headroom.held_probability
     title = (
-        "Demand and capacity" if held is None else f"Capacity exceeds demand with {probability_text(held)}"
+        "Demand and capacity"
+        if probability is None
+        else f"Capacity exceeds demand with {probability_text(probability)}"
     )
     return Chart(
         "lines", title, "customers per second in the busiest hour", "probability",

@@ -20,11 +20,11 @@ _WITHOUT_RETRIES = "# changed by --no-retries"
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """One question. `held`: the probability that the peak holds then; None where no search answers it."""
+    """One question. `hold_probability`: that the shop holds; None where no search answers it."""
 
     question: str
     answer: str
-    held: float | None
+    hold_probability: float | None
     evidence: str
 
     @property
@@ -71,7 +71,7 @@ def _more_demand(
     if forecast is None or search is None:
         return WhatIf(question, NOT_TESTED, None, f"test it with: {commands.capacity()}")
     found = reserve(forecast, search.capacity, factor=MORE_DEMAND)
-    return WhatIf(question, _held_text(found.headroom), found.headroom.held_probability, search.folder)
+    return WhatIf(question, _headroom_text(found.headroom), found.headroom.held_probability, search.folder)
 
 
 def _worse_year(
@@ -104,13 +104,15 @@ def _answer(
         searches, runs = stated.searches, [run for run in stated.runs if not run.unusable]
     if searches and forecast is not None:
         found = reserve(forecast, searches[-1].capacity).headroom
-        return WhatIf(question, _held_text(found), found.held_probability, searches[-1].folder)
+        return WhatIf(question, _headroom_text(found), found.held_probability, searches[-1].folder)
     if runs:
         return WhatIf(question, runs[-1].verdict.sentence, None, str(runs[-1].folder))
     return WhatIf(question, NOT_TESTED, None, f"test it with: {command}")
 
 
-def _held_text(found: Headroom) -> str:
+def _headroom_text(found: Headroom) -> str:
     least = "at least " if found.at_least else ""
-    held = "unknown" if found.held_probability is None else f"{least}{format_ratio(found.held_probability)}"
-    return f"headroom {least}{found.ratio:.2f}, holds with probability {held}"
+    probability = (
+        "unknown" if found.held_probability is None else f"{least}{format_ratio(found.held_probability)}"
+    )
+    return f"headroom {least}{found.ratio:.2f}, holds with probability {probability}"

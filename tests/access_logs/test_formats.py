@@ -74,7 +74,7 @@ def test_a_line_of_each_format_gives_the_same_request(name, tmp_path):
     assert block.status.tolist() == [200]
     assert list(block.addresses) == [b"192.0.2.7"]
     assert block.requests[0].removesuffix(b" HTTP/1.1") == b"GET /p/1?x=2"
-    assert list(block.bad) == []
+    assert list(block.unreadable) == []
     assert form.has_agents == (block.agents[0] != b"")
     if form.has_durations:
         assert block.duration_s[0] == pytest.approx(0.25)
@@ -170,7 +170,7 @@ def real(name: str) -> Path:
 def test_published_logs_are_read_line_by_line(name, lines, requests, bad):
     _, block = parsed(real(name))
     assert (lines, requests) == (block.lines, len(block))
-    assert bad == [one.line for one in block.bad]
+    assert bad == [one.line for one in block.unreadable]
 
 
 def test_the_published_apache_log_has_the_published_statuses():
@@ -187,5 +187,5 @@ def test_the_published_apache_log_has_the_published_statuses():
 def test_messages_of_caddy_and_haproxy_are_no_requests_and_no_errors():
     _, caddy = parsed(real("access_logs/caddy.log"))
     _, haproxy = parsed(real("access_logs/haproxy.log"), zone=ZoneInfo("Europe/Berlin"))
-    assert (len(caddy) > 0, caddy.bad) == (True, [])
-    assert (len(haproxy) > 0, haproxy.bad) == (True, [])
+    assert (len(caddy) > 0, caddy.unreadable) == (True, [])
+    assert (len(haproxy) > 0, haproxy.unreadable) == (True, [])

@@ -156,7 +156,7 @@ def test_lines_may_be_written_in_many_ways(change, lines, tmp_path):
 def test_a_file_that_is_still_written_is_read_up_to_its_last_whole_line(end, lines, tmp_path):
     found = found_in(tmp_path, growing="".join(lines).encode() + end)
     assert figures(found) == figures(found_in(tmp_path, plain=lines))
-    assert found.counts.bad == 1
+    assert found.counts.unreadable == 1
 
 
 def test_a_file_that_is_cut_off_while_it_is_read_ends_there(tmp_path):

@@ -104,7 +104,7 @@ def test_known_groups_pauses_and_arrivals_are_found_again(tmp_path):
     second, minute = model.arrivals.by_second, model.arrivals.by_minute
     assert second.low < 1 < second.high
     assert minute.low < 1.0 + 0.3
-    assert model.arrivals.little.agrees
+    assert model.arrivals.littles_law.agrees
     assert model.behaviour.visits.ordered.mean() == pytest.approx(0.3 * 0.7 * 0.8 * 0.9, abs=0.02)
 
 

@@ -87,7 +87,7 @@ def test_autocannon_counts_errors_and_statuses(tmp_path):
 
 
 def test_transactions_can_be_counted_instead_of_their_samples(tmp_path):
-    options = ImportOptions(parents=True)
+    options = ImportOptions(count_transactions=True)
     with imported(tmp_path, result_files.jmeter_csv_with_transactions, options=options) as run:
         assert run.histogram().n == 2
 

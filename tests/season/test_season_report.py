@@ -75,9 +75,9 @@ def test_the_answer_follows_from_headroom(season, status, add_search, factor, an
     found = status()
     assert found.answer == answer
     assert found.readings["headroom"].value == pytest.approx(factor)
-    held = found.held.headroom.held_probability
+    probability = found.reserve.headroom.held_probability
     more = next(one for one in found.what_ifs if one.question == "Demand +20 %")
-    assert more.held <= held
+    assert more.hold_probability <= probability
 
 
 def test_a_failed_run_of_the_expected_peak_overrules_the_capacity(season, status, add_search, add_sample):

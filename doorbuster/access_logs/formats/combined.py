@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.access_logs.log_requests import BadLine, Floats, Ints, LogRequests, Stamp
+from doorbuster.access_logs.log_requests import Floats, Ints, LogRequests, Stamp, UnreadableLine
 
 Bytes = NDArray[np.uint8]
 
@@ -86,8 +86,8 @@ class CombinedLog:
         count = np.searchsorted(quotes, ends) - first
         usable = _usable(data, quotes, first + self.lead, count - self.lead, starts, self.quotes - self.lead)
         rows = np.flatnonzero(usable)
-        bad = [
-            BadLine(int(row) + 1, content[starts[row] : ends[row]][:160].decode("utf-8", "replace"))
+        unreadable = [
+            UnreadableLine(int(row) + 1, content[starts[row] : ends[row]][:160].decode("utf-8", "replace"))
             for row in np.flatnonzero(~usable & (ends > starts + 1))
         ]
         first, starts, ends = first[rows], starts[rows], ends[rows]
@@ -114,7 +114,7 @@ class CombinedLog:
             cookies=empty,
             requests=_cut(content, opening + 1, closing),
             lines=int(usable.size),
-            bad=bad,
+            unreadable=unreadable,
         )
 
     def _addresses(self, content: bytes, starts: Ints, opening: Ints, data: Bytes) -> list[bytes]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from doorbuster.access_logs.formats.named_fields import NamedFields, find_fields
 from doorbuster.access_logs.formats.records import NamedFieldsLog, RecordReader
 from doorbuster.access_logs.formats.stamps import StampReader
-from doorbuster.access_logs.log_requests import BadLine, LogRequests, RowColumns
+from doorbuster.access_logs.log_requests import LogRequests, RowColumns, UnreadableLine
 
 _FIELDS = b"#Fields:"
 _DELIMITERS = (",", ";", "\t", "|")
@@ -35,7 +35,7 @@ class TableLog(NamedFieldsLog):
         if not lines[-1]:
             lines.pop()
         places = {name: place for place, name in enumerate(self.columns)}
-        columns, bad = RowColumns(), []
+        columns, unreadable = RowColumns(), []
         for number, row in enumerate(self._rows(lines), 1):
             if (
                 not row
@@ -54,8 +54,8 @@ class TableLog(NamedFieldsLog):
                 return None if found == "-" else found
 
             if len(row) != len(self.columns) or not self.reader.add(value, columns):
-                bad.append(BadLine(number, lines[number - 1][:160]))
-        return columns.block(len(lines), bad)
+                unreadable.append(UnreadableLine(number, lines[number - 1][:160]))
+        return columns.block(len(lines), unreadable)
 
     def _rows(self, lines: list[str]) -> Iterator[list[str]]:
         plain = (line.rstrip("\r") for line in lines)

@@ -126,7 +126,7 @@ class _CsvReader:
         if self._left_out:
             what = (
                 "samples inside transactions"
-                if self._options.parents
+                if self._options.count_transactions
                 else "transactions, which repeat their samples,"
             )
             self._run.note(f"{self._left_out:,} {what} were not counted.")
@@ -170,9 +170,9 @@ class _CsvReader:
         """Which rows count, and the label of each."""
         marked = numbered(block, _KEY_COLUMNS, self._known, self._marked)
         labels, is_transaction = marked >> 1, (marked & 1).astype(bool)
-        if not is_transaction.any() and not self._options.parents:
+        if not is_transaction.any() and not self._options.count_transactions:
             return ~is_transaction, labels
-        keep = is_transaction if self._options.parents else ~is_transaction
+        keep = is_transaction if self._options.count_transactions else ~is_transaction
         self._left_out += int((~keep).sum())
         return keep, labels
 
@@ -285,7 +285,7 @@ class _XmlReader:
         if self._repeated:
             what = (
                 "samples inside transactions"
-                if self._options.parents
+                if self._options.count_transactions
                 else "transactions, which repeat their samples,"
             )
             self._run.note(f"{self._repeated:,} {what} were not counted.")
@@ -297,10 +297,10 @@ class _XmlReader:
             self._nested += len(children)
             return [sample]
         if not children:
-            self._repeated += not self._options.parents
-            return [sample] if self._options.parents else []
-        self._repeated += len(children) if self._options.parents else 1
-        return [sample] if self._options.parents else children
+            self._repeated += not self._options.count_transactions
+            return [sample] if self._options.count_transactions else []
+        self._repeated += len(children) if self._options.count_transactions else 1
+        return [sample] if self._options.count_transactions else children
 
     def _add(self, sample: dict[str, Any]) -> None:
         self.samples += 1
@@ -354,6 +354,13 @@ def _number(text: str | None) -> float:
 
 
 FORMATS: Sequence[Format] = (
-    Format("jmeter-csv", "JMeter", "JMeter JTL as CSV", _is_csv, _read_csv, ("stamp", "parents", "zone")),
-    Format("jmeter-xml", "JMeter", "JMeter JTL as XML", _is_xml, _read_xml, ("stamp", "parents")),
+    Format(
+        "jmeter-csv",
+        "JMeter",
+        "JMeter JTL as CSV",
+        _is_csv,
+        _read_csv,
+        ("stamp", "count_transactions", "zone"),
+    ),
+    Format("jmeter-xml", "JMeter", "JMeter JTL as XML", _is_xml, _read_xml, ("stamp", "count_transactions")),
 )
