@@ -8,16 +8,21 @@ api=$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/issues
 call() { curl -fsS -H "Authorization: Bearer $GITHUB_TOKEN" -H "Accept: application/vnd.github+json" "$@"; }
 
 marker=$(grep -o '^<!-- doorbuster:.* -->$' "$FILE" | tail -n 1)
-body=$(python3 -c 'import json, sys; print(json.dumps({"body": open(sys.argv[1], encoding="utf-8").read()}))' "$FILE")
-known=$(call "$api/$NUMBER/comments?per_page=100" | python3 -c '
+body() { python3 -c 'import json, sys; print(json.dumps({"body": open(sys.argv[1], encoding="utf-8").read()}))' "$FILE"; }
+known=
+for page in $(seq 20); do # a hundred comments each
+  known=$(call "$api/$NUMBER/comments?per_page=100&page=$page" | python3 -c '
 import json, sys
-comments = [one["id"] for one in json.load(sys.stdin) if sys.argv[1] in (one["body"] or "")]
-print(*comments[:1])' "$marker")
+comments = json.load(sys.stdin)
+ids = [one["id"] for one in comments if sys.argv[1] in (one["body"] or "")]
+print(*(ids[:1] or ["none"] * (len(comments) < 100)))' "$marker")
+  if [ -n "$known" ]; then break; fi
+done
 
-if [ -n "$known" ]; then
-  call -X PATCH -d "$body" "$api/comments/$known" >/dev/null
+if [ "${known:-none}" != none ]; then
+  body | call -X PATCH --data-binary @- "$api/comments/$known" >/dev/null
   echo "comment $known replaced"
 else
-  call -X POST -d "$body" "$api/$NUMBER/comments" >/dev/null
+  body | call -X POST --data-binary @- "$api/$NUMBER/comments" >/dev/null
   echo "comment posted"
 fi

@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from textwrap import dedent
 from typing import NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 import junitparser
 import pytest
@@ -74,10 +75,12 @@ class Comments(BaseHTTPRequestHandler):
     """The part of GitHub's interface for comments that the script uses."""
 
     def do_GET(self) -> None:
-        self._answer([{"id": key, "body": body} for key, body in self.server.comments.items()])
+        page = int(parse_qs(urlsplit(self.path).query)["page"][0])
+        comments = [{"id": key, "body": body} for key, body in self.server.comments.items()]
+        self._answer(comments[100 * (page - 1) : 100 * page])
 
     def do_POST(self) -> None:
-        self.server.comments[len(self.server.comments) + 7] = self._body()
+        self.server.comments[1000] = self._body()
         self._answer({})
 
     def do_PATCH(self) -> None:
@@ -99,7 +102,7 @@ class Comments(BaseHTTPRequestHandler):
 @pytest.fixture
 def tracker() -> Iterator[ThreadingHTTPServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Comments)
-    server.comments = {3: "looks good to me", 4: None}
+    server.comments = {3: "looks good to me", 4: None, **dict.fromkeys(range(5, 255), "me, too")}
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server
@@ -109,15 +112,18 @@ def tracker() -> Iterator[ThreadingHTTPServer]:
 
 
 def test_a_comment_is_posted_once_and_then_replaced(tracker, tmp_path):
-    summary = ROOT / "reports" / "sample" / "summary.md"
+    summary = tmp_path / "summary.md"
+    sample = (ROOT / "reports" / "sample" / "summary.md").read_text(encoding="utf-8")
+    summary.write_text("é" * 40_000 + sample, encoding="utf-8")  # longer in JSON than an argument may be
     env = {
         **os.environ, "GITHUB_API_URL": f"http://127.0.0.1:{tracker.server_port}", "GITHUB_TOKEN": "secret",
         "GITHUB_REPOSITORY": "shop/shop", "NUMBER": "12", "FILE": str(summary),
     }  # fmt: skip
     for _ in range(2):
         subprocess.run([DEPLOY / "github" / "sticky-comment.sh"], env=env, check=True, capture_output=True)
-    assert list(tracker.comments) == [3, 4, 9]
-    assert tracker.comments[9] == summary.read_text(encoding="utf-8")
+        tracker.comments[1001] = "after it"
+    assert list(tracker.comments)[-3:] == [254, 1000, 1001]
+    assert tracker.comments[1000] == summary.read_text(encoding="utf-8")
 
 
 # The scripts against a real shop

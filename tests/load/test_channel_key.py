@@ -25,7 +25,7 @@ SECRET, OTHER = "a secret of the master and its workers", "another secret of som
 
 def test_both_ends_derive_the_same_keys_and_other_secrets_others():
     keys = channel_keys(SECRET)
-    assert keys == channel_keys(SECRET)
+    assert keys == channel_keys(SECRET) == channel_keys(f" {SECRET}\n")
     assert len({*keys.master, *keys.worker, *channel_keys(OTHER).master, *channel_keys(OTHER).worker}) == 8
     for pair in keys:
         assert zmq.curve_public(pair.secret) == pair.public
@@ -38,6 +38,8 @@ def test_command_and_load_read_the_same_variable():
 def test_a_secret_that_can_be_guessed_is_refused():
     with pytest.raises(UsageError, match=r"has 8 characters, it needs at least 16.*openssl rand -hex 32"):
         channel_keys("password")
+    with pytest.raises(UsageError, match="has 0 characters"):
+        channel_keys(" " * 20)
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "*", "10.0.0.5", "::", "master.example.com"])

@@ -62,10 +62,11 @@ class ChannelKeys(NamedTuple):
 
 
 def channel_keys(secret: str) -> ChannelKeys:
-    """Both key pairs of a shared secret.
+    """Both key pairs of a shared secret, without the space around it: files of secrets end with a line break.
 
     Raises: UsageError for a secret that can be guessed.
     """
+    secret = secret.strip()
     if len(secret) < MIN_CHARACTERS:
         raise UsageError(
             f"{KEY_VARIABLE} has {len(secret)} characters, it needs at least {MIN_CHARACTERS}; make one with "
@@ -91,7 +92,7 @@ def protect_channel() -> None:
     if secret and not zmq.has("curve"):
         raise UsageError("this installation of ZeroMQ cannot encrypt: install pyzmq from its wheels")
     keys = channel_keys(secret) if secret else None
-    remember_secrets([secret] if secret else [])
+    remember_secrets([secret.strip()] if secret else [])
     KeyedServer.keys = KeyedClient.keys = keys
     for name, replacement in (("Server", KeyedServer), ("Client", KeyedClient)):
         setattr(rpc, name, replacement)
