@@ -90,7 +90,7 @@ truth: $(READY) ## Run the long validations against closed forms
 shops: $(READY) ## Run the drivers against real shops, built on first use (450 MB in the cache folder of the user)
 	$(BIN)/python -m pytest -q tests/real_shops -m shops
 
-faults: $(READY) ## Break runs on purpose and count the promises kept (ROUNDS=20, FAULTS="clock disk" for some of them)
+faults: $(READY) ## Break runs on purpose and count the guarantees kept (ROUNDS=20, FAULTS="clock disk" for some of them)
 	$(BIN)/python tests/faults/drill.py --rounds $(ROUNDS) $(FAULTS)
 
 bench: $(READY) ## Run the benchmarks against other load generators

@@ -1,9 +1,9 @@
-"""Breaks runs on purpose, round after round, and counts the promises that were kept: `make faults`.
+"""Breaks runs on purpose, round after round, and counts the guarantees that held: `make faults`.
 
     python tests/faults/drill.py --rounds 20 --jobs 2 [NAME...]
 
 Each round is a run of its own in a folder of its own, with a random moment that depends on the seed. A round
-counts as kept if everything that docs/reliability.md promises for this fault held. The exit code is 1 if a
+counts as kept if everything that docs/reliability.md guarantees for this fault held. The exit code is 1 if a
 round did not.
 """
 

@@ -62,7 +62,7 @@ class Experiment:
         self._command: subprocess.Popen | None = None
 
     def expect(self, holds: object, what: str) -> None:
-        """Note a promise that was not kept."""
+        """Note a guarantee that did not hold."""
         if not holds:
             self.violations.append(what)
 
@@ -208,7 +208,7 @@ class Experiment:
         at_s = self.arrivals_s()
         return int((np.searchsorted(at_s, at_s + 1.0, side="left") - np.arange(len(at_s))).max(initial=0))
 
-    # ---- promises
+    # ---- guarantees
 
     def expect_nothing_lost(self) -> None:
         """Every planned customer was sent, served and recorded once."""

@@ -1,4 +1,4 @@
-"""The faults of the drill: each starts a run, breaks something at a random moment and checks the promise."""
+"""The faults of the drill: each starts a run, breaks something at a random moment and checks the guarantee."""
 
 from __future__ import annotations
 
