@@ -99,15 +99,17 @@ def engineer_part(
         ),
         ContentsEntry("method", METHOD_QUESTION),
     ]
+    context = RunContext(run)
+    end_s = max(run.recorded_s, context.customers_in_shop.size)
     redrawn = {
         drawn.element_id: PlacedChart(drawn.chart, drawn.chart.title in part.section.sentence)
         for part in rendered
         if part.section.name not in PANELS and not part.section.headline
         for drawn in part.figures
-        if can_redraw(drawn.chart)
+        if can_redraw(drawn.chart, end_s)
     }
     rows = [threshold_row(result) for result in results]
-    data = run_data(RunContext(run), sections, redrawn, baseline)
+    data = run_data(context, sections, redrawn, baseline)
     html = (
         page_environment()
         .get_template("engineer.html.j2")

@@ -7,13 +7,14 @@ numbers are the section's own, of the whole run: the script may zoom into them, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from doorbuster.output import one_line
 from doorbuster.report.figures.palette import series_style
-from doorbuster.report.section import Chart, Series
+from doorbuster.report.section import Annotation, Chart, Series
 
 MAX_VALUES = 20_000
 """Of one chart; a larger one stays a picture, so that the page of a long run opens at once."""
@@ -22,8 +23,11 @@ _UNITS = frozenset({"", "ms", "s", "ratio", "count", "per_s", "cores"})  # that 
 Json = dict[str, Any]
 
 
-def can_redraw(chart: Chart) -> bool:
-    """Whether the script can draw this chart."""
+def can_redraw(chart: Chart, end_s: float) -> bool:
+    """Whether the script can draw this chart.
+
+    Args: end_s: of the page's time axis; a chart that goes beyond it stays a picture.
+    """
     columns = sum(3 if series.low else 1 for series in chart.series)
     return (
         chart.kind in ("lines", "stacked")
@@ -32,7 +36,14 @@ def can_redraw(chart: Chart) -> bool:
         and not chart.overlay
         and len(chart.x) > 1
         and columns * len(chart.x) <= MAX_VALUES
+        and _ascends([float(at) for at in chart.x], end_s)
+        and all(math.isfinite(end) for end in (chart.y_min, chart.y_max) if end is not None)
     )
+
+
+def _ascends(x: Sequence[float], end_s: float) -> bool:
+    """Whether these times are in order and within the page's time axis; False for any not a number."""
+    return all(first < second for first, second in pairwise(x)) and x[0] >= 0 and x[-1] <= end_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +66,17 @@ def _chart(chart: Chart) -> Json:
         "stack": chart.kind == "stacked",
         "unit": chart.y_unit,
         "log": chart.log_y,
-        "low": chart.y_min,
-        "high": chart.y_max,
-        "x": list(chart.x),
+        "low": None if chart.y_min is None else float(chart.y_min),
+        "high": None if chart.y_max is None else float(chart.y_max),
+        "x": [short(float(at)) for at in chart.x],
         "series": [_series(series, place) for place, series in enumerate(chart.series)],
-        "bounds": [[bound.at, one_line(bound.label, 60)] for bound in chart.bounds],
-        "moments": [[moment.at, one_line(moment.label, 48)] for moment in chart.moments],
+        "bounds": _labelled(chart.bounds, 60),
+        "moments": _labelled(chart.moments, 48),
     }
+
+
+def _labelled(lines: Iterable[Annotation], width: int) -> list[list[Any]]:
+    return [[float(line.at), one_line(line.label, width)] for line in lines if math.isfinite(line.at)]
 
 
 def _series(series: Series, place: int) -> Json:

@@ -4,7 +4,11 @@ function sectionChart(place) {
   return (state) => {
     const figure = state.data.figures[place];
     const { low, high, log, unit, stack } = figure;
-    const series = figure.series.map((one) => ({ ...one, dash: DASHES[one.dash] || [] }));
+    const series = figure.series.map((one) => ({
+      ...one,
+      dash: DASHES[one.dash] || [],
+      drawn: log && !stack ? one.values.map((value) => (value > 0 ? value : null)) : undefined,
+    }));
     const values = series.flatMap((one) => [...one.values, ...(one.low || []), ...(one.high || [])]).filter((value) => value !== null);
     const tallest = stack ? Math.max(...figure.x.map((_, at) => series.reduce((total, one) => total + (one.values[at] || 0), 0))) : Math.max(...values);
     const positive = values.filter((value) => value > 0);
