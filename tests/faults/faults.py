@@ -1,4 +1,4 @@
-"""The faults of the drill: each starts a run, breaks something at a random moment and checks the guarantee."""
+"""The faults of the drill: each breaks something in a run at a random moment and checks the guarantee."""
 
 from __future__ import annotations
 
