@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,9 +20,15 @@ class WholeNumber(click.IntRange):
 
 
 class Number(click.FloatRange):
-    """A number within bounds; `name` is what messages call it."""
+    """A finite number within bounds; `name` is what messages call it."""
 
     name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):  # "nan" is within any bounds
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
 
 
 class Day(click.DateTime):

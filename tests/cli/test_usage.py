@@ -7,8 +7,12 @@ import socket
 import subprocess
 import sys
 
+import click
 import pytest
 
+from doorbuster.cli import VERBS
+from doorbuster.cli import doorbuster as doorbuster_group
+from doorbuster.cli.options import Number
 from doorbuster.records.hdr_reading import read_hlog
 from doorbuster.records.reader import Run
 
@@ -73,3 +77,22 @@ def test_a_run_is_exported_for_the_tools_of_hdrhistogram(doorbuster, root, tmp_p
     )
     with Run.open(root / "reports" / "sample") as run:
         assert sum(interval.content.counts.sum() for interval in intervals) == run.histogram("response").n
+
+
+@pytest.mark.parametrize("text", ["nan", "-nan", "inf", "-inf", "1e999"])
+def test_an_option_for_a_number_takes_no_number_that_is_none(text):
+    parse = Number(min=0.2)
+    with pytest.raises(click.BadParameter):
+        parse.convert(text, None, None)
+
+
+def test_every_option_for_a_number_of_its_own_range_is_such_a_number():
+    kinds = {type(parameter.type) for name in VERBS for parameter in parameters(name)}
+    assert not {kind for kind in kinds if issubclass(kind, click.types.FloatParamType)} - {Number}
+
+
+def parameters(name: str) -> list[click.Parameter]:
+    """The parameters of a verb and of its subcommands."""
+    command = doorbuster_group.get_command(click.Context(doorbuster_group), name)
+    parts = command.commands.values() if isinstance(command, click.Group) else ()
+    return [parameter for one in (command, *parts) for parameter in one.params]
