@@ -3,7 +3,7 @@
 Rules:
 - A threshold on several series must hold for each: the one furthest on the wrong side counts, and is named.
 - A bound in percent is a share of the metric's limit, where `observe.limits` states one; else the metric
-  itself must be a share.
+  itself must be a share. A full resource may be read as a little more than full.
 - Values that are missing never help: a threshold holds only if its source could be read nearly all the time.
 """
 
@@ -25,6 +25,8 @@ from doorbuster.units import format_counted, format_ratio
 
 MIN_COVERAGE_RATIO = 0.9
 UP = "up"
+UTILISATION = "utilisation"  # a share by definition
+MAX_SHARE = 1.2  # of a share that is read as the increase of a counter, whose interval is not exact
 _NAMES = {"avg": "average", "min": "lowest", "max": "highest", "med": "median", "last": "last"}
 _ABOVE = ("<", "<=", "==", "!=")  # of these, the highest series is the furthest on the wrong side
 
@@ -116,7 +118,7 @@ def values_in_unit(
         if most is None:
             return NoData(f"the limit of {metric} was not observed")
         return one.values / most
-    if one.values.max() > 1.0:
+    if one.name != UTILISATION and one.values.max() > MAX_SHARE:
         return NoData(
             f"{metric} is not a share, since it reached {one.values.max():.4g}; state its limit: "
             f"observe: {{limits: {{{one.name}: ...}}}}"

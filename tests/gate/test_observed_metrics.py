@@ -82,6 +82,13 @@ def test_a_percentage_without_a_limit_needs_a_share():
     assert "is not a share, since it reached 60; state its limit" in found.sentence
 
 
+def test_a_full_resource_may_be_read_as_more_than_full():
+    for name, most in (("utilisation", 2.6), ("busy", 1.15)):
+        values = np.where(np.arange(N) < 10, most, 0.99)
+        found = result(name, "p(95)<90%", series(name, values))
+        assert (found.status, found.observed) == ("fail", most)
+
+
 def test_a_duration_needs_a_name_with_its_unit():
     assert result("lag_seconds", "max<500ms", series("lag_seconds", np.full(N, 0.2))).observed == 200.0
     assert result("lag_ms", "max<500ms", series("lag_ms", np.full(N, 200.0))).observed == 200.0
