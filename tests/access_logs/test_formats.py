@@ -142,7 +142,7 @@ def test_compressed_logs_are_read_by_content(pack, tmp_path):
         ("", "log: the file is empty"),
     ],
 )
-def test_what_is_no_access_log_is_refused_in_one_sentence(text, message, tmp_path):
+def test_a_file_that_is_not_an_access_log_is_refused_in_one_sentence(text, message, tmp_path):
     path = tmp_path / "log"
     path.write_text(text)
     with pytest.raises(UsageError) as error:
@@ -184,7 +184,7 @@ def test_the_published_apache_log_has_the_published_statuses():
     assert len(set(block.addresses)) == 1_753
 
 
-def test_messages_of_caddy_and_haproxy_are_no_requests_and_no_errors():
+def test_messages_of_caddy_and_haproxy_are_neither_requests_nor_errors():
     _, caddy = parsed(real("access_logs/caddy.log"))
     _, haproxy = parsed(real("access_logs/haproxy.log"), zone=ZoneInfo("Europe/Berlin"))
     assert (len(caddy) > 0, caddy.unreadable) == (True, [])

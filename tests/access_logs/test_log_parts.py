@@ -91,7 +91,7 @@ def test_files_that_overlap_through_a_third_one_are_one():
     assert len(without_repeats(stored, find_overlaps(stored))) == 10
 
 
-def test_pages_that_two_files_share_by_chance_are_no_overlap():
+def test_pages_that_two_files_share_by_chance_are_not_an_overlap():
     rng = np.random.default_rng(1)
     stored = events(
         *((int(v), int(t) * 1000, n % 2) for n, (v, t) in enumerate(rng.integers(0, 40, (2000, 2))))

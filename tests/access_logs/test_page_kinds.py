@@ -91,7 +91,7 @@ def test_the_words_of_an_address_tell_the_kind_of_page(method, template, query, 
     [("/static/x.css", True), ("/image/60844/productModel/200x200", True), ("/products/lamp.html", False),
      ("/sitemap.xml", True), ("/p/1.jpg", True), ("/image-prints", False)],
 )  # fmt: skip
-def test_static_files_are_told_by_their_endings_and_folders(path, expected):
+def test_static_files_are_recognised_by_their_endings_and_folders(path, expected):
     assert is_asset(path) is expected
 
 

@@ -142,7 +142,7 @@ def test_a_page_after_a_redirect_belongs_to_the_request_before(tmp_path):
         ("-", True),
     ],
 )
-def test_programs_are_told_by_their_user_agents(agent, is_program, tmp_path):
+def test_programs_are_recognised_by_their_user_agents(agent, is_program, tmp_path):
     people = combined_lines(pages_of([(0, "home")]), ADDRESSES)
     other = combined_lines([LoggedPage(START_S + 1, 9, "home")], ADDRESSES, agent=agent)
     model = model_of(tmp_path / "log", people + other)
@@ -168,7 +168,7 @@ def test_the_list_of_crawlers_knows_programs_without_general_words(agent, is_kno
         [(n * 7.0 + n % 3, "category") for n in range(501)],  # more than 500 pages
     ],
 )
-def test_programs_without_a_name_are_told_by_what_they_do(visit, tmp_path):
+def test_programs_without_a_name_are_recognised_by_their_behaviour(visit, tmp_path):
     human = [(0, "home"), (20, "category"), (47, "product")]
     model = model_of(tmp_path / "log", combined_lines(pages_of(human, visit), ADDRESSES))
     assert len(model.behaviour.visits) == 1
@@ -199,7 +199,7 @@ def test_overloaded_and_silent_minutes_are_censored(tmp_path):
     assert arrivals.window.censored_ms == 3 * 60_000
 
 
-def test_a_request_of_a_script_just_behind_a_page_is_no_page_but_a_page_of_no_known_kind_is(tmp_path):
+def test_a_script_request_right_after_a_page_is_not_a_page_but_a_page_of_unknown_kind_is(tmp_path):
     addresses = ADDRESSES | {"script": "GET /fragments/offers", "about": "GET /about-us"}
     visit = [(0, "home"), (0.4, "script"), (30, "about"), (30.4, "script"), (60, "product")]
     model = model_of(tmp_path / "log", combined_lines(pages_of(*[visit] * 12), addresses))

@@ -198,7 +198,7 @@ def test_a_price_that_never_came_makes_the_longest_time_a_lower_bound(analysed):
     assert found.metrics["propagation_max"].at_least
 
 
-def test_what_could_not_be_read_or_was_cut_short_is_no_time(analysed):
+def test_what_could_not_be_read_or_was_cut_short_has_no_time(analysed):
     found = analysed(
         FreshnessReading(1.0, "sku", "web", "not_seen", None, None, 30, 30),
         FreshnessReading(2.0, "sku", "web", "cut_short", None, 1.0, 9, 0),

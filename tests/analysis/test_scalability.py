@@ -150,7 +150,7 @@ def test_scale_joins_searches_by_size(tmp_path, build_peak):
         ({1: 10.0, 2: 19.0}, True, "size unknown; state it, e.g. 4="),
     ],
 )
-def test_scale_refuses_what_is_no_curve(tmp_path, build_peak, rates, strip, message):
+def test_scale_refuses_results_that_are_not_a_curve(tmp_path, build_peak, rates, strip, message):
     words = searches(tmp_path, build_peak, rates)
     words = [word.partition("=")[2] for word in words] if strip else words
     done = CliRunner().invoke(doorbuster, ["scale", *words, "--out", str(tmp_path / "curve")])

@@ -45,7 +45,7 @@ def test_connecting_is_taken_out_of_the_time_to_the_first_byte(open_peak):
     assert (table["product"][4], ("product", "connecting") in took) == (0, False)
 
 
-def test_requests_after_the_first_are_no_part_of_the_body(open_peak):
+def test_requests_after_the_first_are_not_part_of_the_body(open_peak):
     found = section("time_breakdown", open_peak(broken=None))
     table = {row[0]: row for row in rows(found, "Parts of a step's time")}
     _, answered, *_, body_ms, later_ms = table["product"]

@@ -26,7 +26,7 @@ def test_without_a_browser_the_problem_is_stated(tmp_path, monkeypatch):
     assert probes.finish(complete=True).visits == ()
 
 
-def test_a_program_that_is_no_browser_is_given_up(tmp_path, monkeypatch):
+def test_a_program_that_is_not_a_browser_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setenv("DOORBUSTER_CHROMIUM", "/bin/true")
     probes = started(tmp_path, "http://127.0.0.1:1")
     until = time.monotonic() + 20

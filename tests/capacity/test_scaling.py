@@ -64,7 +64,7 @@ def test_without_a_law_the_smallest_size_that_is_certainly_enough_answers():
     assert not needed(None, certain, 15.0).extrapolated
 
 
-def test_with_a_law_sizes_between_and_beyond_are_told_apart():
+def test_with_a_law_sizes_between_and_beyond_are_distinguished():
     found = scale(SIZES, points(Scalability(0.02, 0.0, 10.0)), weighting="relative")
     certain = list(zip(SIZES, points(Scalability(0.02, 0.0, 10.0)), strict=True))
     between, beyond = needed(found, certain, 75.0), needed(found, certain, 320.0)

@@ -108,7 +108,7 @@ def test_a_locustfile_that_kills_its_process_has_a_documented_code(run):
     assert "it was killed by SIGKILL" in ended.stderr
 
 
-def test_a_page_that_raises_what_is_no_exception_is_never_a_pass(run, tmp_path):
+def test_a_page_that_raises_a_base_exception_is_never_a_pass(run, tmp_path):
     home = "if self.rng.random() < 0.5: import gevent; raise gevent.Timeout()"
     ended = run(home=home)
     assert ended.returncode == 107, ended.stdout

@@ -157,6 +157,6 @@ def test_a_command_that_starts_no_shop_is_an_error(tmp_path, program, message):
 
 
 @pytest.mark.parametrize("text", ["", "no-such-program --port 0", "'unclosed", "ftp://127.0.0.1"])
-def test_a_text_that_is_no_target_is_refused(text):
+def test_a_text_that_is_not_a_target_is_refused(text):
     with pytest.raises(UsageError, match="--a"):
         check_target("--a", text)

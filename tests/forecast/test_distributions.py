@@ -49,7 +49,7 @@ def test_dispersion_leaves_out_the_daily_curve():
     assert index_of_dispersion(np.zeros((3, 60))) is None
 
 
-def test_conformal_intervals_cover_what_they_say_whatever_the_distribution():
+def test_conformal_intervals_have_their_coverage_for_any_distribution():
     rng = np.random.default_rng(5)
     held = 0
     for _ in range(4000):

@@ -96,7 +96,7 @@ def test_the_residuals_are_the_noise_around_the_levels(two_years):
     assert np.exp(level[november]) == pytest.approx(250, rel=0.2)
 
 
-def test_a_sale_of_some_days_is_a_level_of_its_own_and_no_chance(two_years):
+def test_a_sale_of_several_days_is_a_level_of_its_own_and_not_chance(two_years):
     demand = two_years(3)
     sale = (demand.days >= np.datetime64("2024-11-14")) & (demand.days <= np.datetime64("2024-11-16"))
     counts = np.where(sale, demand.counts * 4, demand.counts)

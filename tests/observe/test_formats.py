@@ -73,7 +73,7 @@ def test_openmetrics_exemplars_and_creation_times_are_skipped():
 
 
 @pytest.mark.parametrize("line", ["<html>", "a{b=c} 1", 'a{b="c} 1', "a one", "1a 1", "a 1 2 3"])
-def test_a_page_that_is_no_exposition_is_refused_with_its_line(line):
+def test_a_page_in_another_format_is_refused_with_its_line(line):
     with pytest.raises(ValueError, match="line 2 "):
         list(parse_exposition(f"ok 1\n{line}\n"))
 
@@ -126,7 +126,7 @@ def test_resources_are_sums_divided_by_their_limit():
     assert found == {("utilisation", "db"): 0.5, ("saturation", "db"): 7, ("utilisation", "lock"): 0.5}
 
 
-def test_a_plan_survives_its_journey():
+def test_a_plan_read_from_its_json_is_equal():
     rules = (
         ResourceRule("a", "errors", Selection("e", {"x": "y"})),
         ResourceRule("b", "utilisation", Selection("u", {}), 4.0),

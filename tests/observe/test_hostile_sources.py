@@ -61,7 +61,7 @@ def test_a_prometheus_that_sends_html_is_stated(serve, collected):
     assert {row[2] for row in rows} == {"up"}
 
 
-def test_values_that_are_no_numbers_are_left_out(serve, collected):
+def test_values_that_are_not_numbers_are_left_out(serve, collected):
     answer = prometheus_answers(lambda _: {0: "NaN", 1: "+Inf", 2: "-Inf", 3: "7"})
     with serve(answer) as url:
         rows, events = collected(lambda rows, _: any(row[2] == "busy" for row in rows), prometheus_plan(url))

@@ -102,5 +102,5 @@ def test_masking_takes_time_in_proportion_to_the_text():
         assert time.process_time() - started < 5, piece
 
 
-def test_the_word_digest_in_a_sentence_is_no_credential():
+def test_the_word_digest_in_a_sentence_is_not_a_credential():
     assert mask_values("Print the digest of the latest week.") == "Print the digest of the latest week."

@@ -246,7 +246,7 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", ["title: a scenario\n" * 100, "x"], ids=["text", "one letter"])
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: str):
+def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path, content: str):
     path = tmp_path / "sale.yaml"
     path.write_text(content)
     assert (

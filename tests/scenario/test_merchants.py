@@ -89,6 +89,6 @@ def test_a_single_shop_at_an_address_has_no_merchants():
 
 
 @pytest.mark.parametrize("value", ["[north]", "{a: b}", "7", "true"])
-def test_a_merchant_that_is_no_text_is_a_problem_with_its_place(value):
+def test_a_merchant_that_is_not_a_text_is_a_problem_with_its_place(value):
     said = problem("merchant: north", f"merchant: {value}")
     assert said.startswith("5:31: channels.web.merchant must be text")

@@ -43,7 +43,7 @@ def test_the_default_currency_is_the_pound(scenario_with):
 
 
 @pytest.mark.parametrize("code", ["EURO", "eur", "£", "XXX"])
-def test_a_text_that_is_no_currency_is_rejected(problems_with, code):
+def test_a_text_that_is_not_a_currency_is_rejected(problems_with, code):
     (problem,) = problems_with(2, shop_in(code))
     assert "target.currency" in problem
 

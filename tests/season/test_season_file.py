@@ -51,7 +51,7 @@ def test_every_problem_is_reported_with_its_place(tmp_path):
     [("", "is empty"), ("title: [", "is not valid YAML"), ("- a\n", "must be a mapping"),
      ("title: a\n", "peak_date is missing")],
 )  # fmt: skip
-def test_a_file_that_is_no_season_is_refused(tmp_path, text, rule):
+def test_a_file_that_is_not_a_season_is_refused(tmp_path, text, rule):
     (tmp_path / "season.yaml").write_text(text)
     with pytest.raises(ScenarioError, match=rule):
         read_season(tmp_path)

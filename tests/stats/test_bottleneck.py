@@ -116,7 +116,7 @@ def test_use_by_something_else_shows_as_a_low_correlation():
     assert abs(law.correlation) < 0.3
 
 
-def test_seconds_without_a_reading_are_no_evidence():
+def test_seconds_without_a_reading_are_not_evidence():
     empty = ResourceHistory("database", np.full(N, np.nan), np.full(N, np.nan))
 
     found = find_bottleneck([empty], view())

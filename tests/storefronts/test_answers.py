@@ -124,7 +124,7 @@ def test_prices_of_currencies_without_cents_or_with_mils(amount, digits, units):
     assert pence_of(amount, digits=digits) == units
 
 
-def test_a_text_without_a_number_is_no_price():
+def test_a_text_without_a_number_is_not_a_price():
     with pytest.raises(Rejected) as refusal:
         pence_of("on request")
     assert refusal.value.cause == "missing_price"

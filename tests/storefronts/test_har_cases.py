@@ -302,7 +302,7 @@ def test_what_no_step_needs_is_listed_with_the_reason():
     assert reasons["POST /login"] == "it changes something, but no step of the visit needs it"
 
 
-def test_pages_whose_addresses_say_nothing_are_told_by_what_they_hold():
+def test_pages_with_opaque_addresses_are_recognised_by_their_content():
     listing = '<a href="/red-lamp-40.html">Red lamp</a>'
     entries = visit(
         category=entry("GET", "/storm-lanterns.html", at=5, text=listing),
@@ -335,7 +335,7 @@ def operation(
         ("checkout", "checkoutComplete"), ("checkout", "SubmitOrderMutation"),
     ],
 )  # fmt: skip
-def test_graphql_mutations_are_told_by_their_names(step, name):
+def test_graphql_mutations_are_recognised_by_their_names(step, name):
     for text, called in ((f"mutation {name} {{ x }}", name), (f"mutation {{ {name}(n: 1) {{ id }} }}", ""),
                          (f"mutation {name} {{ x }}", "")):  # fmt: skip
         found = match_steps(read(visit(**{step: operation(called, text, {}, at=30)})))
@@ -353,7 +353,7 @@ def test_graphql_mutations_are_told_by_their_names(step, name):
         ("basket", "ActiveOrder", {}), ("basket", "getCart", {}), ("checkout_page", "CheckoutDetails", {}),
     ],
 )  # fmt: skip
-def test_graphql_queries_are_told_by_their_names_and_variables(step, name, variables):
+def test_graphql_queries_are_recognised_by_their_names_and_variables(step, name, variables):
     at = {"search": 9, "category": 5, "product": 14, "basket": 20, "checkout_page": 25}[step]
     found = match_steps(
         read(visit(**{step: operation(name, f"query {name} {{ x }}", {}, at=at, **variables)}))

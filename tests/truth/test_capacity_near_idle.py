@@ -64,7 +64,7 @@ CLOSED = [("exponential", servers, p) for servers in (1, 2, 4, 8, 16) for p in (
 
 @pytest.mark.parametrize("ratio", RATIOS)
 @pytest.mark.parametrize(("services", "servers", "p"), [*CLOSED, *SIMULATED])
-def test_an_answer_contains_the_true_capacity_or_says_that_it_cannot_be_told(services, servers, p, ratio):
+def test_an_answer_contains_the_true_capacity_or_says_that_it_is_unknown(services, servers, p, ratio):
     mean_s = max(servers, 1) / TOTAL_PER_S
     limit_s = ratio * idle_quantile_s(services, mean_s, p)
     if (services, servers, p) in SIMULATED:

@@ -305,7 +305,7 @@ def test_a_large_file_is_not_read_into_memory_to_be_signed(s3_endpoint, run_fold
 
 
 @pytest.mark.parametrize("endpoint", ["minio:9000", "ftp://minio", "https://me:s3cret@minio"])
-def test_an_endpoint_that_is_no_url_is_refused_before_the_run(s3_endpoint, monkeypatch, endpoint):
+def test_an_endpoint_that_is_not_a_url_is_refused_before_the_run(s3_endpoint, monkeypatch, endpoint):
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     with pytest.raises(UsageError, match="AWS_ENDPOINT_URL must be a URL") as found:
         open_destination("s3://bucket/peak/")

@@ -192,7 +192,7 @@ def test_the_client_needs_neither_locust_nor_monkey_patching():
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True, timeout=30)
 
 
-def test_a_user_without_host_is_told_so():
+def test_a_user_class_without_a_host_is_named():
     entries = subprocess.run(
         [sys.executable, "-m", "locust", "-f", str(PORTED / "quickstart.py"), "--headless", "-t", "1s"],
         env={**os.environ, "PYTHONPATH": str(PROJECT)},

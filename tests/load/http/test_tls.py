@@ -65,7 +65,7 @@ def test_a_certificate_that_does_not_fit_is_tls(
     tls_server.stop()
 
 
-def test_verification_is_on_unless_told_otherwise(tls_server, recorder):
+def test_verification_is_on_by_default(tls_server, recorder):
     client = recorder.client(tls_server.url)
     assert client.get("/good").cause == "tls"
     client.verify = False

@@ -226,7 +226,7 @@ def test_what_arrives_beyond_the_limit_waits_in_the_servers_buffers(serve, monke
     (b"SSH-2.0-OpenSSH_9\r\n\r\n", "bad_response"),
     (b"", "closed_early"),
 ])  # fmt: skip
-def test_an_answer_that_is_no_handshake(serve, answer, cause):
+def test_an_answer_that_is_not_a_handshake(serve, answer, cause):
     def script(peer):
         peer.recv(4096)
         peer.sendall(answer)

@@ -133,7 +133,7 @@ def test_a_refused_connection_is_recorded(client, path, cause):
     assert causes(client) == [cause]
 
 
-def test_an_answer_that_is_no_upgrade_is_a_failure(client):
+def test_an_answer_that_is_not_an_upgrade_is_a_failure(client):
     with pytest.raises(Rejected):
         WebSocket(client, "/page").connect()
     assert causes(client)[0]
