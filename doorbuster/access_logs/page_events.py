@@ -6,6 +6,7 @@ Nothing else of a request is kept.
 from __future__ import annotations
 
 import tempfile
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -70,7 +71,6 @@ class PieceCounts:
             own.log_duration_sum += load.log_duration_sum
 
 
-_NOBODY = (0, 0)
 _FIRST_COOKIE_WITHIN_MS = 60_000
 
 
@@ -101,7 +101,8 @@ class EventReader:
 
     def __init__(self, table: PageTable, visitor_hash: VisitorHash, stamp: Stamp) -> None:
         self._table, self._hash, self._stamp = table, visitor_hash, stamp
-        self._visitors: dict[tuple[bytes, bytes, bytes], tuple[int, int]] = {}
+        self._numbers: dict[tuple[bytes, bytes, bytes], int] = {}  # of visitors, in the order of the hashes
+        self._visitors, self._places = array("Q"), array("Q")
 
     def read(self, block: LogRequests, counts: PieceCounts) -> tuple[Events, Hashes]:
         """The page views of people in a block, and who sent them but for cookies; adds to the counts."""
@@ -112,8 +113,7 @@ class EventReader:
         if not n:
             return np.empty(0, EVENT), np.empty(0, np.uint64)
         page = self._table.numbers(block.requests)
-        hashes = np.array(self._visitor_hashes(block), np.uint64)
-        visitor = hashes[:, 0]
+        visitor, sender = self._visitor_hashes(block)
         begun_s = block.time_s.copy()
         if self._stamp == "end":
             begun_s -= np.nan_to_num(block.duration_s)
@@ -138,24 +138,32 @@ class EventReader:
         events["duration_ms"] = np.where(
             np.isnan(duration_ms), UNKNOWN_MS, np.clip(duration_ms, 0, 2**31 - 1)
         )
-        return events, hashes[usable, 1]
+        return events, sender[usable]
 
-    def _visitor_hashes(self, block: LogRequests) -> list[tuple[int, int]]:
+    def _visitor_hashes(self, block: LogRequests) -> tuple[Hashes, Hashes]:
         """For each request the hash of the visitor, and that of the address and user agent alone."""
-        known = self._visitors
-        if len(known) > MAX_KNOWN:
-            known.clear()
+        if len(self._numbers) > MAX_KNOWN:
+            self._numbers.clear()
+            self._visitors, self._places = array("Q"), array("Q")
         keys = list(zip(block.addresses, block.agents, block.cookies, strict=True))
-        get = known.get
-        found = [get(key, _NOBODY) for key in keys]
-        for place, value in enumerate(found):
-            if value is _NOBODY:
-                key = keys[place]
-                address, agent, cookie = key
-                visitor = self._hash(address, agent, cookie)
-                place_hash = self._hash(address, agent, b"") if cookie else visitor
-                found[place] = known[key] = known.get(key) or (visitor, place_hash)
-        return found
+        found = list(map(self._numbers.get, keys))
+        for place in [place for place, number in enumerate(found) if number is None]:
+            found[place] = self._number(keys[place])
+        number = np.array(found, np.int64)
+        return np.frombuffer(self._visitors, np.uint64)[number], np.frombuffer(self._places, np.uint64)[
+            number
+        ]
+
+    def _number(self, key: tuple[bytes, bytes, bytes]) -> int:
+        """The number of a visitor, who may have come with an earlier line of the same block."""
+        number = self._numbers.get(key)
+        if number is None:
+            address, agent, cookie = key
+            visitor = self._hash(address, agent, cookie)
+            self._visitors.append(visitor)
+            self._places.append(self._hash(address, agent, b"") if cookie else visitor)
+            number = self._numbers[key] = len(self._numbers)
+        return number
 
 
 def _count_minutes(begun_s: NDArray[np.float64], block: LogRequests, minutes: dict[int, MinuteLoad]) -> None:

@@ -74,7 +74,7 @@ class VisitorHash:
         self._flags: dict[bytes, int] = {}
 
     def __call__(self, address: bytes, agent: bytes, cookie: bytes) -> int:
-        session = session_cookie(cookie)
+        session = session_cookie(cookie) if cookie else b""
         identity = b"c" + session if session else b"a" + address + b"\0" + agent
         digest = int.from_bytes(blake2b(identity, digest_size=8, key=self._key).digest(), "little")
         flags = self._flags.get(agent)

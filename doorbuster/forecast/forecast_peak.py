@@ -43,6 +43,7 @@ _SHOWN_DAYS = 800
 _MIN_BASE_DAYS = 28
 _CHECKED_DRAWS = 2_000
 _RECENT = timedelta(days=400)  # a history that ends earlier is an example, not the basis of a plan
+_HORIZON = timedelta(days=3 * 366)
 _EXAMPLE_FACTOR = "2.1..2.7 (a British gift shop, 2010 and 2011)"
 
 
@@ -87,6 +88,9 @@ def forecast_peak(
         series = _before(series, np.datetime64(settings.until))
     if not len(daily):
         raise UsageError(f"{series.source}: has no days before {settings.until}; choose a later --until")
+    if daily.days[-1].astype(object) > today + timedelta(days=1):
+        late = f"{series.source}: has a row of {daily.days[-1]}, after today"
+        raise UsageError(f"{late}; correct it, or leave it out with --until")
     peak = _peak_date(daily, settings, series.source, today)
     month = month_of(np.datetime64(peak))
     complete = complete_months(daily)
@@ -149,6 +153,11 @@ def _peak_date(daily: DailyDemand, settings: ForecastSettings, source: str, toda
             raise UsageError(
                 f"--peak-date {settings.peak}: must be after the last day of the history, {last}; to see "
                 "what would have been forecast, add --until with an earlier day"
+            )
+        if settings.peak > last + _HORIZON:
+            raise UsageError(
+                f"--peak-date {settings.peak}: is more than {_HORIZON.days // 365} years after the history, "
+                f"which ends on {last}; nothing that far ahead can be forecast from it"
             )
         return settings.peak
     year = daily.between(daily.days[-1] - np.timedelta64(364, "D"), daily.days[-1] + 1)
@@ -286,6 +295,11 @@ def _assumptions(
     day: PeakDayForecast, shape: WithinDay, settings: ForecastSettings, conversion: PeakConversion
 ) -> tuple[str, ...]:
     lines = [*shape.assumptions]
+    if day.growth.years > 1 and day.growth.months:
+        lines.append(
+            f"The last recorded season is {day.growth.years} years before the peak: the growth of a year "
+            "repeats, give or take 10 % (standard deviation) for each year but the first."
+        )
     if day.growth.is_assumed:
         lines.append("The base of this peak is not recorded yet: the growth of the latest months continues.")
     if settings.pages_per_visit is None:

@@ -15,6 +15,8 @@ two. Its centre is G M itself.
   day far above that, such as Black Friday, has a level of its own: it is a campaign, not chance.
 - With several past seasons, each contributes its own M, carried forward with the growth since.
 - A growth that the user states replaces G. It is log-normal, as in scenarios.
+- If the last season is recorded n years before the peak, G is the product of n years: each has the measured
+  growth, and each but the first a random factor besides, of 10 % (standard deviation; assumption).
 
 Source: Efron and Tibshirani (1993), "An introduction to the bootstrap", chapters 8 and 9 (residuals);
 Kuensch (1989), "The jackknife and the bootstrap for general stationary observations", Annals of Statistics 17
@@ -36,6 +38,7 @@ from doorbuster.scenario.parsing.value_range import ValueRange
 DRAWS = 20_000
 MIN_MONTH_DAYS = 8  # open days of a month, below which its highest day says little
 _AROUND_DAYS = 30  # days whose residuals resemble those of the month
+_YEARLY_SPREAD = 0.1
 _Z = 1.959963984540054
 _YEAR = 12
 _WEEKDAYS = 7
@@ -49,7 +52,7 @@ Draws = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Demand of a year over that of the year before.
+    """Demand of the year of the peak over that of the last recorded season, `years` before.
 
     months: compared with their counterparts a year earlier; none for a stated growth. `is_assumed`: it was
     measured on earlier months than the base, because the base is not recorded yet.
@@ -60,6 +63,7 @@ class Growth:
     high: float
     months: tuple[str, ...] = ()
     is_assumed: bool = False
+    years: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,20 +133,24 @@ def peak_day_forecast(
     seasons = [found for found in _past_months(month, complete) if _is_usable(demand, found)]
     if not seasons:
         return None
+    years = int(month - seasons[0]) // _YEAR
     if stated_growth is None:
         months, assumed = growth_months(month, complete)
         if not months:
             return None
-        value = measured_growth(demand, month, complete)
-        assert value is not None
-        growth_draws = _bootstrapped_growth(demand, months, rng, draws)
+        measured = measured_growth(demand, month, complete)
+        assert measured is not None
+        value = measured**years
+        growth_draws = of_a_year = _bootstrapped_growth(demand, months, rng, draws)
+        for _ in range(years - 1):
+            growth_draws = growth_draws * of_a_year * np.exp(rng.normal(0.0, _YEARLY_SPREAD, draws))
         names = tuple(str(found) for found in months)
     else:
         value = math.sqrt(stated_growth.low * stated_growth.high)
         spread = math.log(stated_growth.high / stated_growth.low) / 2 / _Z
         growth_draws, names, assumed = np.exp(rng.normal(math.log(value), spread, draws)), (), False
     low, high = np.quantile(growth_draws, (0.025, 0.975))
-    growth = Growth(value, float(low), float(high), names, assumed)
+    growth = Growth(value, float(low), float(high), names, assumed, years)
     carried = [_carried_forward(demand, found, seasons[0], complete) for found in seasons]
     return PeakDayForecast(
         value * math.exp(float(np.mean(np.log(carried)))),

@@ -224,10 +224,11 @@ def _factors(found: ForecastResult) -> Section:
         factor = found.season_factor
         rows.append(("Season factor", f"{factor.low:.3g} to {factor.high:.3g}", "stated"))
     growth = found.growth
+    over = f", over {growth.years} years" if growth.years > 1 and growth.months else ""
     months = f"measured on {growth.months[0]} to {growth.months[-1]}" if growth.months else "stated"
     rows.append((
         "Growth since then", Metric(growth.value - 1, "ratio", growth.low - 1, growth.high - 1),
-        f"{months}{', assumed to continue' if growth.is_assumed else ''}",
+        f"{months}{', assumed to continue' if growth.is_assumed else ''}{over}",
     ))  # fmt: skip
     rows += [
         (f"Campaign: {one.name}", Metric((one.low * one.high) ** 0.5 - 1, "ratio", one.low - 1, one.high - 1),

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from doorbuster.bundled import search_path
 from doorbuster.cli import doorbuster
-from doorbuster.errors import DoorbusterError
+from doorbuster.errors import DoorbusterError, UsageError
 from doorbuster.forecast.backtest import BASE, backtests
 from doorbuster.forecast.forecast_peak import ForecastSettings, forecast_peak
 from doorbuster.forecast.forecast_result import read_forecast
@@ -64,11 +64,47 @@ def test_it_writes_the_result_the_page_and_two_scenarios(orders, forecast, tmp_p
 
 def test_a_campaign_multiplies_the_peak(orders, forecast, tmp_path):
     series = read_history([orders], HistoryOptions())
-    plain = forecast_peak(series, ForecastSettings(), {}, date(2026, 1, 1)).count("day", "orders").median
-    forecast(orders, "--campaign", "TV=100%")
+    settings = ForecastSettings(peak=date(2026, 11, 27))
+    plain = forecast_peak(series, settings, {}, date(2026, 1, 1)).count("day", "orders").median
+    forecast(orders, "--campaign", "TV=100%", "--peak-date", "2026-11-27")
     assert read_forecast(tmp_path / "out" / "forecast.json").count("day", "orders").median == pytest.approx(
         2 * plain, rel=0.01
     )
+
+
+def test_the_further_the_peak_the_wider_the_interval_and_growth_repeats(orders):
+    series = read_history([orders], HistoryOptions())
+    days = [date(2026, 11, 27), date(2027, 11, 26), date(2028, 11, 24)]
+    found = [forecast_peak(series, ForecastSettings(peak=day), {}, date(2026, 1, 1)) for day in days]
+    assert [one.growth.years for one in found] == [1, 2, 3]
+    growth = found[0].growth.value
+    assert [one.growth.value for one in found] == pytest.approx([growth, growth**2, growth**3])
+    counts = [one.count("day", "orders") for one in found]
+    spreads = [np.log(count.high90 / count.low90) for count in counts]
+    assert spreads[0] < spreads[1] < spreads[2]
+    # The growth of a year has the same uncertainty every year; the further factor adds its own variance.
+    assert spreads[2] ** 2 - spreads[1] ** 2 >= (2 * 1.645 * 0.1) ** 2
+    assert any("2 years before the peak" in line for line in found[1].assumptions)
+
+
+@pytest.mark.parametrize(
+    ("settings", "today", "message"),
+    [
+        (
+            ForecastSettings(peak=date(2030, 11, 29)),
+            date(2026, 1, 1),
+            "is more than 3 years after the history",
+        ),
+        (
+            ForecastSettings(),
+            date(2025, 11, 1),
+            "has a row of 2025-11-30, after today; correct it, or leave it",
+        ),
+    ],
+)
+def test_a_peak_too_far_ahead_and_days_to_come_are_refused(settings, today, message, orders):
+    with pytest.raises(UsageError, match=message):
+        forecast_peak(read_history([orders], HistoryOptions()), settings, {}, today)
 
 
 def test_a_scenario_of_ones_own_gets_only_the_demand(orders, forecast, tmp_path):

@@ -243,8 +243,9 @@ def _quotes(data: Bytes, content: bytes) -> Ints:
     quotes = np.flatnonzero(data == _QUOTE)
     if b'\\"' not in content:
         return quotes
-    kept = [place for place in quotes.tolist() if not _is_escaped(content, place)]
-    return np.array(kept, dtype=np.int64)
+    behind = quotes[data[np.maximum(quotes - 1, 0)] == _BACKSLASH]
+    escaped = [place for place in behind.tolist() if _is_escaped(content, place)]
+    return quotes[~np.isin(quotes, escaped)] if escaped else quotes
 
 
 def _is_escaped(content: bytes, place: int) -> bool:
