@@ -38,6 +38,7 @@ def init(folder: Path, history: Sequence[Path], **options: Any) -> int:
     Example: doorbuster season init christmas --history orders.csv
     """
     from doorbuster.cli.program_name import program_name
+    from doorbuster.cli.progress import each
     from doorbuster.forecast.page import forecast_sentence
     from doorbuster.forecast.write_forecast import MEDIAN_FILE
     from doorbuster.season.starter import start_season
@@ -45,7 +46,7 @@ def init(folder: Path, history: Sequence[Path], **options: Any) -> int:
     today = datetime.now().astimezone().date()
     found, sentence = start_season(
         folder, history, forecast_settings(options), history_options(options), options["country"], today,
-        base_scenario(options),
+        base_scenario(options), each,
     )  # fmt: skip
     say(sentence)
     say(forecast_sentence(found))

@@ -16,6 +16,7 @@ from doorbuster.forecast.input.read_history import read_history
 from doorbuster.forecast.models import model_forecasters
 from doorbuster.forecast.page import day_name
 from doorbuster.forecast.write_forecast import MEDIAN_FILE, WORSE_FILE, write_forecast
+from doorbuster.output.tracking import Track, untracked
 from doorbuster.report.write import write_files
 from doorbuster.scenario import Scenario
 from doorbuster.season.builtin_history import SENTENCE, builtin_history
@@ -32,10 +33,14 @@ def start_season(
     country: str,
     today: date,
     base: Scenario | None = None,
+    track: Track = untracked,
 ) -> tuple[ForecastResult, str]:
     """Write the folder; returns the forecast and a sentence on the history.
 
-    Args: history: files; none for history/orders.csv of the folder, or the built-in example without one.
+    Args:
+        history: files; none for history/orders.csv of the folder, or the built-in example without one.
+        track: shows the progress of the forecast.
+
     Raises: UsageError if the folder has a season already, or if the history cannot be forecast; nothing is
         written then.
     """
@@ -53,7 +58,9 @@ def start_season(
         write_files(folder / HISTORY_FILE.parent, {HISTORY_FILE.name: builtin_history(today)})
     settings = replace(settings, not_before=today)
     try:
-        found = forecast_peak(read_history(history, options), settings, model_forecasters(country), today)
+        found = forecast_peak(
+            read_history(history, options), settings, model_forecasters(country), today, track
+        )
     except BaseException:
         if made:
             shutil.rmtree(made[-1] if made[-1] != Path() else folder / HISTORY_FILE.parent)
