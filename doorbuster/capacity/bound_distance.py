@@ -73,13 +73,15 @@ class Latencies:
 class Ratio:
     """A sum divided by a count, per second, that must not exceed `limit`.
 
-    Rates: failures over attempts; "rate>=99%" has limit 0.01. Means: total time over requests.
+    Rates: failures over attempts; "rate>=99%" has limit 0.01. Means: total time over requests. `is_level`:
+    the mean of an observed metric, which has no violations to count and may grow in proportion to the rate.
     """
 
     name: str
     limit: float
     sums: Floats
     counts: Floats
+    is_level: bool = False
 
     def __post_init__(self) -> None:
         if not self.limit > 0:

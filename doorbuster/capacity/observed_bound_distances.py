@@ -72,7 +72,7 @@ def observed_bound_distance(
     limit = _allowed_ratio(threshold)
     if limit is None:
         return Count(str(threshold), 0.0, 0.0, is_known=False)
-    return Ratio(str(threshold), limit, nothing, nothing)
+    return Ratio(str(threshold), limit, nothing, nothing, is_level=threshold.aggregation == "avg")
 
 
 def observed_abort_keys(scenario: Scenario) -> tuple[str, ...]:
@@ -131,7 +131,7 @@ def _distance(threshold: Threshold, one: Readings, first: int, seconds: int) -> 
     limit = _allowed_ratio(threshold)
     if threshold.aggregation == "avg":
         sums = np.bincount(at, weights=one.values, minlength=seconds).astype(np.float64)
-        return Ratio(str(threshold), threshold.bound, sums, counts)
+        return Ratio(str(threshold), threshold.bound, sums, counts, is_level=True)
     wrong = np.array([not threshold.holds(float(value)) for value in one.values])
     if limit is None:
         return Count(str(threshold), 0.0, float(wrong.sum()))

@@ -16,7 +16,7 @@ from statistics import median
 
 import numpy as np
 
-from doorbuster.capacity.bound_distance import Count, Latencies
+from doorbuster.capacity.bound_distance import Count, Latencies, Ratio
 from doorbuster.capacity.idle_crossing import CountPoint, IdleCrossing, find_idle_crossing
 from doorbuster.capacity.load_step import LoadStep, MeasuredStep, RateEvidence, evidence_by_rate
 from doorbuster.capacity.threshold_crossing import Crossing, QueuePrior
@@ -179,7 +179,7 @@ class SearchBracket:
 
     def _count_points(self, place: int) -> list[CountPoint]:
         bound_distance = self.history[0].measured.bound_distances[place]
-        if isinstance(bound_distance, Count):
+        if isinstance(bound_distance, Count) or self._is_level(place):
             return []
         limit = bound_distance.limit_ratio
         found = []
@@ -210,8 +210,14 @@ class SearchBracket:
         places = range(len(self.evidence[0].estimates)) if self.evidence else ()
         return max((self.allowed_per_customer(place) for place in places), default=0.0)
 
+    def _is_level(self, place: int) -> bool:
+        bound_distance = self.history[0].measured.bound_distances[place]
+        return isinstance(bound_distance, Ratio) and bound_distance.is_level
+
     def _is_near_idle(self, place: int) -> bool:
         """Whether idle violations may be a large part of the allowed ones, or the line is too flat."""
+        if self._is_level(place):
+            return False
         line = next((trend.crossing for trend in self.trends if trend.name == self._name(place)), None)
         if line is not None and line.elasticity < FLAT_ELASTICITY:
             return True

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from doorbuster.capacity.bound_distance import evaluate
+from doorbuster.capacity.bound_distance import Ratio, evaluate
 from doorbuster.capacity.load_step import MeasuredStep, ProposedStep, judge_step
 from doorbuster.capacity.load_step_scenario import RateLevel, concurrency_text, load_step_text
 from doorbuster.capacity.observed_bound_distances import abort_distances, observed_abort_keys
@@ -17,6 +17,7 @@ from doorbuster.capacity.scenario_bound_distances import (
     bound_distances,
     unused_thresholds,
 )
+from doorbuster.capacity.search import SearchSettings, next_step
 from doorbuster.gate.recorded_metrics import RecordedMetrics
 from doorbuster.records.observed_reader import ObservedSeries
 from doorbuster.scenario import read_scenario
@@ -149,3 +150,23 @@ def test_a_load_step_that_an_abort_rule_ended_has_failed():
     assert step.why.startswith("safety.abort observed.busy at ")
     unknown = abort_distances(SimpleNamespace(meta=meta), keys, after_overload=True)
     assert not any(one.is_known for one in unknown)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_use_that_grows_with_the_rate_is_found_where_it_reaches_its_bound(seed):
+    random = np.random.default_rng(seed)
+    settings = SearchSettings(start_rate_per_s=2.0, max_rate_per_s=40.0, budget_s=900.0)
+
+    def measured(step):
+        """One of eight workers is busy for each customer per second; 60 % of them are at 4.8 per second."""
+        n = int(step.hold_s)
+        busy = np.clip(step.rate_per_s / 8 + random.normal(0, 0.1, n), 0, 1)
+        distance = Ratio("busy: avg<60%", 0.6, busy, np.ones(n), is_level=True)
+        return MeasuredStep(step, n, (distance,), np.full(n, 3.0), step.rate_per_s, step.duration_s + 3)
+
+    history = []
+    while isinstance(found := next_step(history, settings), ProposedStep):
+        history.append(judge_step(measured(found)))
+
+    assert found.low <= 4.8 <= found.high
+    assert found.rate_per_s == pytest.approx(4.8, rel=0.1)
