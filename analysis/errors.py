@@ -99,9 +99,11 @@ def _sentence(run: Run, errors: Mapping[str, Sequence[int]]) -> str:
     failed = sum(map(sum, errors.values()))
     if not failed:
         return f"None of {format_count(total)} requests failed or was abandoned."
+    share = f"{format_ratio(failed / total)} of {format_count(total)} requests"
+    if set(errors) == {"patience"}:
+        return f"No request ended in an error; customers lost patience with {share}."
     cause, counts = next(iter(errors.items()))
     most = f"{cause.replace('_', ' ')} ({format_ratio(sum(counts) / failed)} of them)"
-    share = f"{format_ratio(failed / total)} of {format_count(total)} requests"
     return f"{share} failed or were abandoned; the most frequent cause is {most}."
 
 

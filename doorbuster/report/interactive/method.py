@@ -65,7 +65,7 @@ def _of_machine(name: str, value: object) -> tuple[str, str]:
 
 def _totals_text(totals: OutcomeTotals) -> str:
     outcomes = " + ".join(f"{getattr(totals, end):,} {end.replace('_', ' ')}" for end in Outcome)
-    return f"{totals.planned:,} planned = {outcomes} + {totals.in_flight_or_missing:,} in flight or missing"
+    return f"{totals.planned:,} = {outcomes} + {totals.in_flight_or_missing:,} in flight or missing"
 
 
 def method(meta: RunMeta) -> list[str]:

@@ -48,11 +48,13 @@ def _delivered(context: RunContext) -> str:
         text = f"{format_count(sent)} of {planned} planned {who} were started ({', '.join(parts)})"
     lateness = run.lateness()
     late_us = quantile_estimate(lateness, 0.99).value_us if lateness.n else None
-    return (
-        f"{text}."
-        if late_us is None
-        else f"{text}, 99 of 100 within {format_duration(late_us / 1e6)} of the plan."
+    late = "" if late_us is None else f", 99 of 100 within {format_duration(late_us / 1e6)} of the plan"
+    others = (
+        f"; {format_count(unplanned)} more came as seats became free"
+        if 0 < unplanned < totals.planned
+        else ""
     )
+    return f"{text}{late}{others}."
 
 
 def _undecided(results: Sequence[ThresholdResult]) -> str:

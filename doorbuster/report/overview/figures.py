@@ -138,7 +138,7 @@ def _broke(context: RunContext, customers: Mapping[str, Metric]) -> HeadlineFigu
         return HeadlineFigure(
             "outage_start", "Broke", text="Never", detail="ordering worked throughout", tone=_good(context)
         )
-    back = "did not recover"
+    back = "not recovered by the end"
     if end is not None and end.value is not None:
         back = f"recovered at {format_clock(end.value)}"
     compress = context.curve_scenario.demand.compress if context.curve_scenario is not None else None
