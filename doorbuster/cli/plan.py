@@ -12,6 +12,8 @@ import click
 from doorbuster.cli.options import Number, locustfile_option, url_option
 from doorbuster.units import parse_duration_s, parse_rate_per_s
 
+MAX_QUANTITY = 1e12  # customers, customers per second, seconds: beyond any shop, and exact in a float
+
 
 class Quantity(click.ParamType[float]):
     """A number above 0 with its unit, in the base unit."""
@@ -27,7 +29,9 @@ class Quantity(click.ParamType[float]):
             found = self._parse(value)
         except ValueError as error:
             self.fail(f"{value!r} {error}", param, ctx)
-        return found if found > 0 else self.fail(f"{value!r} must be above 0", param, ctx)
+        if not 0 < found <= MAX_QUANTITY:
+            self.fail(f"{value!r} must be above 0 and at most {MAX_QUANTITY:.0e}", param, ctx)
+        return found
 
 
 RATE = Quantity("rate", partial(parse_rate_per_s, counts="customers"))
@@ -52,7 +56,7 @@ DURATION = Quantity("duration", parse_duration_s)
 )
 @click.option(
     "--at-once",
-    type=Number(min=1),
+    type=Number(min=1, max=MAX_QUANTITY),
     metavar="N",
     help="Plan for this many customers at once, e.g. 100000, instead of a rate.",
 )

@@ -94,11 +94,15 @@ def test_pods_cannot_share_the_embedded_shop(tmp_path):
         plan("smoke", "--from", SAMPLE, "--kubernetes", tmp_path / "peak")
 
 
-@pytest.mark.parametrize("words", [["--peak", "5"], ["--response", "0s"], ["--peak", "0/s"]])
+@pytest.mark.parametrize("words", [
+        ["--peak", "5"], ["--response", "0s"], ["--peak", "0/s"], ["--peak", "9" * 400 + "/s"],
+        ["--at-once", "inf"], ["--at-once", "nan"], ["--at-once", "1e308"], ["--at-once", "0"],
+    ],
+)  # fmt: skip
 def test_quantities_need_a_unit_and_a_value(words):
     done = CliRunner().invoke(command, ["smoke", "--from", str(SAMPLE), *words])
     assert done.exit_code == 2
-    assert "must be" in done.output
+    assert "Invalid value for" in done.output
 
 
 def recorded(folder: Path, rate: int, workers: int) -> None:
