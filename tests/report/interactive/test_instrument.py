@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -181,3 +182,13 @@ def test_a_phone_shows_the_name_of_a_phase_whole_or_not_at_all(browser, page):
           return name.top >= box.bottom || (name.right <= box.right && name.bottom <= box.bottom + 1); })""")
         assert names
         assert all(names)
+
+
+@pytest.mark.parametrize(("width", "height", "screens"), [(1280, 800, 1.0), (390, 844, 1.5)])
+def test_the_screen_for_the_decision_fits(browser, width, height, screens):
+    sample = Path(__file__).parents[3] / "reports" / "sample" / "index.html"
+    browser.open(sample.as_uri(), width=width, height=height)
+    browser.ready()
+    bottom = browser.js("document.getElementById('summary').getBoundingClientRect().bottom")
+    assert bottom <= screens * height
+    assert browser.js("document.documentElement.scrollWidth") == width
