@@ -102,14 +102,16 @@ def _of_trend(threshold: Threshold, counts: TrendCounts) -> MetricEstimate | NoD
             found = _quantile(counts, (threshold.percentile or 0.0) / 100.0, sample)
     found = _in_unit(_widened(found, counts.bucket_error), US_PER_MS / counts.steps_per_unit)
     value = _shown(threshold, found.observed)
-    least, most = ("shortest", "longest") if threshold.unit == "ms" else ("smallest", "largest")
+    least, most, up_to, beyond = "shortest", "longest", "within", "only after {} or later"
+    if threshold.unit != "ms":
+        least, most, up_to, beyond = "smallest", "largest", "of at most", "of {} or more"
     phrase = {
         "avg": f"the average {wording.noun} was {value}",
         "min": f"the {least} {wording.noun} was {value}",
         "max": f"the {most} {wording.noun} was {value}",
-    }.get(threshold.aggregation) or f"{threshold.percentile:g} of 100 {wording.events} within {value}"
+    }.get(threshold.aggregation) or f"{threshold.percentile:g} of 100 {wording.events} {up_to} {value}"
     if found.at_least:
-        phrase = phrase.replace(f"within {value}", f"only after {value} or later").replace(
+        phrase = phrase.replace(f"{up_to} {value}", beyond.format(value)).replace(
             f"was {value}", f"was {value} or more"
         )
     interval = _interval(found, lambda value: _shown(threshold, value))

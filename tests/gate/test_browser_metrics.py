@@ -91,7 +91,7 @@ def test_layout_shifts_have_no_unit_and_are_unknown_for_pages_that_never_came(re
 
     assert (found.status, found.n, found.observed, found.unit) == ("pass", 40, 0.1, "value")
     assert found.sentence.startswith(
-        "Phase peak: 75 of 100 pages had a layout shift within 0.1 (40 pages, 95 % interval 0.1 to 0.25)."
+        "Phase peak: 75 of 100 pages had a layout shift of at most 0.1 (40 pages, 95 % interval 0.1 to 0.25)."
     )
 
 
