@@ -24,6 +24,8 @@ CUSTOMER_TESTS = [f"tests/load/test_{name}.py" for name in (
     "behaviour", "customer", "other_protocol", "retry_policy", "secondary_metrics", "sleep_scheduler",
 )]  # fmt: skip
 PROTOCOL_TESTS = [
+    "-m",
+    "truth or not truth",
     "tests/load/protocols",
     "tests/plain_locust/test_grpc.py",
     "tests/plain_locust/test_websocket.py",

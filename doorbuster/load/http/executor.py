@@ -181,6 +181,7 @@ class RequestExecutor:
 
     def keep_connection(self, target: RequestTarget, connection: Connection) -> None:
         """Use an open connection for later requests over HTTP/1.1."""
+        self._lent.remove(connection)
         pool = self.pool_of(target)
         pool.open += 1
         pool.release(connection)

@@ -87,6 +87,9 @@ def test_what_the_customer_forgets_to_close_is_closed_with_its_client(client):
     client.close()
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
+    socket.close()
+    with pytest.raises(Rejected, match="closed"):
+        socket.send("anybody there?")
 
 
 def test_subprotocol_headers_and_cookies(client, stream_server):
