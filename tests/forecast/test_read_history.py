@@ -194,3 +194,34 @@ def test_reading_reports_every_byte_of_the_files_as_it_goes(tmp_path):
     read_history(files, HistoryOptions(), parts.append)
     assert sum(parts) == pytest.approx(sum(file.stat().st_size for file in files))
     assert len(parts) == 2 * 3  # after 5,000 and 10,000 rows, and at the end
+
+
+def in_files(tmp_path, *texts):
+    paths = []
+    for number, rows in enumerate(texts):
+        paths.append(tmp_path / f"part-{number}.csv")
+        paths[-1].write_text("\n".join(["date,orders", *rows]) + "\n")
+    return read_history(paths, HistoryOptions())["orders"]
+
+
+def test_exports_that_overlap_count_their_common_days_once(tmp_path):
+    rows = [f"2025-03-{day:02d},{100 + 7 * day}" for day in range(1, 31)]
+    found = in_files(tmp_path, rows[:20], rows[10:])
+    assert daily(found) == daily(in_files(tmp_path, rows))
+    (note,) = found.notes
+    assert note.startswith(
+        "part-1.csv repeats 10 counts of orders of the files before, from 2025-03-11 00:00:00"
+    )
+
+
+def test_files_of_two_channels_add_up_even_where_a_day_is_the_same(tmp_path):
+    web = [f"2025-03-{day:02d},{100 + day % 3}" for day in range(1, 31)]
+    shops = [f"2025-03-{day:02d},{100 + day % 2}" for day in range(1, 31)]
+    found = in_files(tmp_path, web, shops)
+    assert found.counts.sum() == sum(200 + day % 3 + day % 2 for day in range(1, 31))
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize("text", ["1,234", "1\u202f234", "1\xa0234", " 1 234 "])
+def test_thousands_may_be_separated(read, text):
+    assert read(f'date,orders\n2025-03-01,"{text}"\n')["orders"].counts.tolist() == [1234]

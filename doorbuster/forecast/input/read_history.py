@@ -2,14 +2,15 @@
 
 Rules of this module:
 - Every problem of a file is reported, with its line, in one error.
-- Rows of one moment add up, so a file may have one row for each channel.
+- Rows of one moment add up, so a file may have one row for each channel, and channels may have files of
+  their own. Files overlap if nine of ten counts in the time that both cover are the same; those count once.
 - An order that has several rows, such as one for each article, counts once, at its first time.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ from doorbuster.forecast.input.time_stamps import TimeStampParser, find_time_zon
 from doorbuster.output.tracking import Advance, unseen
 
 _SATURATED_WORDS = {"1", "true", "yes", "t"}
+_LEAST_COMMON, _LEAST_RATIO = 5, 0.9
 ROWS_AT_ONCE = 5_000  # between two reports of progress
 _GRAINS: dict[Grain, str] = {"day": "D", "hour": "h", "minute": "m"}
 
@@ -55,7 +57,9 @@ def read_history(
     for path in paths:
         parser = TimeStampParser(options.date_format, zone)
         table = _tracked(_open(path, options), path.stat().st_size, on_progress)
-        problems += _read(table, choose_columns(table.file, table.columns, options), parser, collected)
+        part: dict[Measure, _Collected] = {}
+        problems += _read(table, choose_columns(table.file, table.columns, options), parser, part)
+        notes += _join(collected, part, path.name)
         problems += _doubts(table.file, parser)
         if parser.offsets and zone is None:
             notes.append(f"{path.name}: hours count as written, at UTC offset {', '.join(parser.offsets)}.")
@@ -69,6 +73,35 @@ def read_history(
             f"{source}: has no counts above 0; export the table with its rows, or name another column"
         )
     return series
+
+
+def _join(collected: dict[Measure, _Collected], part: dict[Measure, _Collected], name: str) -> list[str]:
+    """Add a file to those before; returns what was counted once only."""
+    notes = []
+    for measure, own in part.items():
+        before = collected.setdefault(measure, _Collected())
+        equal = _repeated(before.counts, own.counts)
+        if equal:
+            repeated = f"{name} repeats {len(equal):,} counts of {measure} of the files before"
+            notes.append(f"{repeated}, from {min(equal)} to {max(equal)}; they count once.")
+        for when, count in own.counts.items():
+            before.counts[when] += 0.0 if when in equal else count
+        for identity, when in own.first_times.items():
+            before.first_times[identity] = min(before.first_times.get(identity, when), when)
+        before.saturated |= own.saturated
+        before.events |= own.events
+    return notes
+
+
+def _repeated(before: Mapping[datetime, float], own: Mapping[datetime, float]) -> set[datetime]:
+    """The moments that both have with the same count; none if the two do not overlap."""
+    first, last = ({when for when, count in counts.items() if count} for counts in (before, own))
+    if not first or not last:
+        return set()
+    start, end = max(min(first), min(last)), min(max(first), max(last))
+    fewest = min(sum(start <= when <= end for when in moments) for moments in (first, last))
+    equal = {when for when in first & last if before[when] == own[when]}
+    return equal if len(equal) >= max(_LEAST_COMMON, _LEAST_RATIO * fewest) else set()
 
 
 def _tracked(table: TableRows, size: int, on_progress: Advance) -> TableRows:
@@ -140,7 +173,7 @@ def _add_counts(
 ) -> list[FileProblem]:  # fmt: skip
     problems = []
     for measure, place in choice.counts:
-        text = row[place].strip().strip("\"'").replace(",", "")
+        text = "".join(row[place].strip().strip("\"'").replace(",", "").split())  # 1,234 or 1 234
         try:
             count = float(text or 0)
         except ValueError:
