@@ -190,11 +190,11 @@ class WebSocket:
         client = self._client
 
         def is_over() -> bool:
-            return bool(holds()) or self._failure is not None
+            return bool(holds()) or self._failure is not None or self._live is None
 
         wait_for(is_over, self._news, client.step.deadline_at, client.clock, cause)
-        if not holds() and self._failure is not None:
-            raise self._failure
+        if not holds():
+            raise self._failure or RequestFailed(CLOSED, "the connection is not open")
 
     def _send(self, message: Message | dict[str, Any] | list[Any]) -> None:
         data = orjson.dumps(message).decode() if isinstance(message, dict | list) else message

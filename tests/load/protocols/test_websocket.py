@@ -92,6 +92,16 @@ def test_what_the_customer_forgets_to_close_is_closed_with_its_client(client):
         socket.send("anybody there?")
 
 
+def test_a_connection_that_is_not_open_fails_at_once(client):
+    socket = WebSocket(client, "/socket")
+    began_at = time.perf_counter()
+    for use in (socket.wait_for, lambda: socket.request("hello"), lambda: socket.send("hello")):
+        with pytest.raises(Rejected, match="closed"):
+            use()
+    assert time.perf_counter() - began_at < 1
+    assert causes(client) == ["closed", "closed"]
+
+
 def test_subprotocol_headers_and_cookies(client, stream_server):
     client.cookies.set("basket", "17", domain="127.0.0.1", path="/")
     with WebSocket(client, "/socket", subprotocols=["other", "queue"], headers={"X-Queue": "5"}) as socket:
