@@ -191,7 +191,7 @@ def test_the_steps_of_the_image_in_a_clean_environment(tmp_path):
     scratch.mkdir(mode=0o777)
     scratch.chmod(0o777)
     as_nobody = ["setpriv", "--reuid=65532", "--regid=65532", "--clear-groups"]
-    # An interpreter in the home of root is out of reach; setpriv itself still starts it, but it starts no other.
+    # An interpreter in the home of root is out of reach: setpriv still starts it, but it starts no other.
     starts_another = "import subprocess, sys; subprocess.run([sys.executable, '-c', ''], check=True)"
     may = [*as_nobody, own / "python", "-c", starts_another]
     if os.geteuid() or subprocess.run(may, check=False, capture_output=True).returncode:
