@@ -152,7 +152,7 @@ def test_spellings_of_a_host_are_one():
 
 
 def test_what_may_be_loaded_survives_a_message():
-    again = AllowedHosts.from_wire(REMOTE.to_wire())
+    again = AllowedHosts(**REMOTE.to_wire())
     assert again.permits("shop.invalid", "192.0.2.9")
     assert not again.permits("shop.invalid", "192.0.3.9")
     assert not again.loopback
