@@ -108,6 +108,7 @@ def _problems(model: Any, prefix: str = "") -> Iterator[str]:
         rule = None if value is one.default else one.metadata["setting"].problem(value)
         if rule is not None:
             shown = f"{value:g}" if isinstance(value, float) else value
+            shown = ", ".join(map(str, value)) if isinstance(value, tuple) else shown
             yield f"{prefix}{scenario_key(one.name)} {rule} (got {shown})"
 
 

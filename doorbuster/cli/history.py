@@ -23,9 +23,16 @@ if TYPE_CHECKING:
 _MOST_TIMELINES = 12
 
 
+def _decorated(command: Callable[..., Any], *options: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that choose runs and what counts as a change."""
-    options = (
+    """The options that choose runs and metrics."""
+    return _decorated(
+        command,
         click.option(
             "--scenario", default=None, metavar="NAME", help="Only runs of this scenario, e.g. smoke."
         ),
@@ -45,6 +52,13 @@ def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
             help="All metrics. Default: those with a threshold, can_order, can_browse, failed requests "
             "and p95.",
         ),
+    )
+
+
+def _changes(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that decide what counts as a change."""
+    return _decorated(
+        command,
         click.option(
             "--min-change",
             default=5.0,
@@ -76,9 +90,6 @@ def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
             "the number of runs and metrics.",
         ),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 @click.group("history", cls=SubcommandGroup)
@@ -151,6 +162,7 @@ def _add(history: History, path: Path, labels: Any) -> bool:
 @click.argument("metrics", nargs=-1)
 @history_option
 @_selection
+@_changes
 def show(metrics: tuple[str, ...], file: Path, **selection: Any) -> int:
     """Show the timelines of METRICS, such as "http_req_duration p(95)", with their changes.
 
@@ -167,6 +179,7 @@ def show(metrics: tuple[str, ...], file: Path, **selection: Any) -> int:
 @command.command("report")
 @history_option
 @_selection
+@_changes
 @click.option(
     "--out",
     default=Path("history.html"),
@@ -286,6 +299,7 @@ def export(file: Path, out: Path, **selection: Any) -> int:
     from doorbuster.history.otava_csv import CONFIG_FILE, CSV_FILE, otava_config, otava_csv
     from doorbuster.history.store import History
     from doorbuster.report.write import write_files
+    from doorbuster.units import format_counted
 
     with History.open(file) as history:
         key = _keys(history, selection)[0]
@@ -293,7 +307,7 @@ def export(file: Path, out: Path, **selection: Any) -> int:
         metrics = tuple(history.values(key, headlines=not selection["everything"], last=selection["last"]))
     config = otava_config(metrics, test="doorbuster", file=str((out / CSV_FILE).resolve()))
     write_files(out, {CSV_FILE: otava_csv(runs, metrics), CONFIG_FILE: config})
-    say(f"{len(runs)} runs and {len(metrics)} metrics: {out / CSV_FILE}")
+    say(f"{format_counted(len(runs), 'run')} and {format_counted(len(metrics), 'metric')}: {out / CSV_FILE}")
     say(f"next:    OTAVA_CONFIG={out / CONFIG_FILE} otava analyze doorbuster")
     return 0
 

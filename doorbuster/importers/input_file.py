@@ -134,7 +134,7 @@ class InputFile:
     def _refuse_unreadable(self) -> None:
         if not self.head.strip(b"\0 \t\r\n"):
             self._file.close()
-            raise UsageError(f"{self.path}: the file is empty; export the results again")
+            raise UsageError(f"{self.path}: the file is empty; export it again")
         if self.head.startswith(_UTF16):
             self._file.close()
             raise UsageError(

@@ -42,6 +42,7 @@ def message(args: list[str]) -> str:
             "history prune --before yesterday",
             "Invalid value for '--before': 'yesterday' is not a day; write it as 2026-11-27",
         ),
+        ("history export --window 9", "No such option '--window'."),
         (
             "scale one=reports/a two=reports/b",
             "one=reports/a was not created by `doorbuster capacity`; SIZE must be a number, such as 4",
