@@ -342,7 +342,7 @@ function listen() {
   stream.onerror = () => {
     if (last && last.step === "done") return;
     show("message", true);
-    at("message").textContent = "The connection is lost; this is the last state. The page connects again by itself.";
+    at("message").textContent = "The connection is lost; this is the last state. The page reconnects by itself.";
     if (stream && stream.readyState === EventSource.CLOSED) {
       leave();
       setTimeout(listen, 3000);
