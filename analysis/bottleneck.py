@@ -173,7 +173,7 @@ def _sentence(found: Bottleneck) -> str:
     if found.named is not None:
         return f"{_capital(found.named.name)}: {_fullness(found.named)}, {_timing(found)}."
     if found.noticed_s is None:
-        return f"None of {n}: customers noticed nothing{reached and f', and {reached}'}."
+        return f"None of {n}: neither latency nor failures rose during the run{reached and f'; {reached}'}."
     at = format_duration(found.noticed_s)
     return (
         f"Unexplained: customers noticed at {at}, but none of {n} was full then{reached and f'; {reached}'}."

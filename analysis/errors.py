@@ -325,7 +325,13 @@ def _exemplar_table(
         if any(texts):
             columns.append(Column(name))
             rows = [(*row, text) for row, text in zip(rows, texts, strict=True)]
-    note = "The shop's logs may hold the request id." if any(ids) else ""
+    notes = (
+        ["Of each channel, journey and step, at most one request per report of a worker (each second)."]
+        if exemplars[0].kind != "error"
+        else []
+    )
+    notes += ["The shop's logs may hold the request id."] if any(ids) else []
+    note = " ".join(notes)
     return Table(title, tuple(columns), tuple(rows), note, in_summary=True, summary_rows=summary_rows)
 
 

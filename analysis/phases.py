@@ -208,7 +208,7 @@ def _recovered(recovery: Recovery | None, run: Run) -> str:
     if recovery is None:
         return "The run ended with its peak, so recovery is unknown."
     if recovery.course == "held":
-        return "Goodput never fell below the baseline, so there was nothing to recover from."
+        return "Goodput never fell below its level before the peak, so there was nothing to recover from."
     if recovery.course == "recovered":
         took = format_duration((recovery.windows or 0) * run.grain_s)
         return (

@@ -208,7 +208,7 @@ def _failure(run: Run, failed: Sequence[ThresholdResult], causes: KnownCauses) -
 
 def _because(result: ThresholdResult, causes: KnownCauses) -> str:
     metric = METRICS.get(result.threshold.metric)
-    if metric is None:
+    if metric is None or result.threshold.relative:  # what dominates this run need not be what changed
         return ""
     found = {Customers: causes.lost_customers, RequestTimes: causes.slow_answers}.get(type(metric.counting))
     return f", because {found}" if found else ""

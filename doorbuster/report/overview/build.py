@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from doorbuster.gate import ThresholdResult, Verdict
+from doorbuster.gate.threshold_result import failed_only_against_baseline
 from doorbuster.records.reader import Run
 from doorbuster.report.formatting import format_number, started_at
 from doorbuster.report.overview.cause import lead_cause
@@ -60,7 +61,7 @@ def build_overview(
         channels=rows,
         baseline=baseline if changes else "",
         why=_why(shown, results, verdict),
-        fix_first=cause.advice if cause is not None and verdict.status in ("fail", "aborted") else "",
+        fix_first="" if cause is None or not _is_about_this_run(verdict, results) else cause.advice,
         next_steps=next_steps(context, results, verdict, is_searched=bool(search)),
         confidence=confidence(context, results),
     )
@@ -79,6 +80,11 @@ def _of_search(context: RunContext, lead: Section, verdict: Verdict) -> Overview
         why=lead.findings[:MAX_WHY],
         confidence=(f"Everything below is about one of the runs: {_without_badge(verdict)}",),
     )
+
+
+def _is_about_this_run(verdict: Verdict, results: Sequence[ThresholdResult]) -> bool:
+    """Whether the run itself failed; what dominates it need not be what changed against a baseline."""
+    return verdict.status in ("fail", "aborted") and not failed_only_against_baseline(results)
 
 
 def _metrics(sections: Sequence[Section], name: str) -> Mapping[str, Metric]:

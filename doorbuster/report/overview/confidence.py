@@ -33,26 +33,23 @@ def _delivered(context: RunContext) -> str:
     if not totals.planned:
         return "No customer was planned."
     missing, dropped = totals.in_flight_or_missing, totals.dropped
-    unplanned = sum(
-        int(series.started.sum()) for series in run.arrivals().values() if not series.planned.any()
-    )
+    seats = {name: int(one.started.sum()) for name, one in run.arrivals().items() if not one.planned.any()}
+    unplanned = sum(seats.values())
     count = totals.planned - unplanned or totals.planned  # of agents only, whose customers follow each other
     sent = count - dropped - max(missing, 0)
     who = "visits" if context.is_plain else "customers"
     planned = format_count(count)
-    text = f"All {planned} planned {who} were started"
+    text = f"All {planned} planned {who} started"
     if sent < count:
         parts = [
             f"{format_count(n)} {what}" for n, what in ((dropped, "dropped"), (missing, "missing")) if n > 0
         ]
-        text = f"{format_count(sent)} of {planned} planned {who} were started ({', '.join(parts)})"
+        text = f"{format_count(sent)} of {planned} planned {who} started ({', '.join(parts)})"
     lateness = run.lateness()
     late_us = quantile_estimate(lateness, 0.99).value_us if lateness.n else None
     late = "" if late_us is None else f", 99 of 100 within {format_duration(late_us / 1e6)} of the plan"
     others = (
-        f"; {format_count(unplanned)} more came as seats became free"
-        if 0 < unplanned < totals.planned
-        else ""
+        f"; {format_count(unplanned)} more in {' and '.join(seats)}" if 0 < unplanned < totals.planned else ""
     )
     return f"{text}{late}{others}."
 
@@ -62,9 +59,8 @@ def _undecided(results: Sequence[ThresholdResult]) -> str:
         return "The scenario has no thresholds."
     open_ones = [result for result in results if result.status == "inconclusive"]
     if not open_ones:
-        return (
-            f"All {len(results)} thresholds are decided." if len(results) > 1 else "The threshold is decided."
-        )
+        which = "The threshold" if len(results) == 1 else f"All {len(results)} thresholds"
+        return f"{which} could be decided."
     named = [f"{result.threshold} (n = {format_count(result.n)})" for result in open_ones[:MAX_NAMED]]
     more = f" and {len(open_ones) - MAX_NAMED} more" if len(open_ones) > MAX_NAMED else ""
     verb = "is" if len(open_ones) == 1 else "are"

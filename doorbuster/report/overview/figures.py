@@ -145,8 +145,8 @@ def _broke(context: RunContext, customers: Mapping[str, Metric]) -> HeadlineFigu
     into = ""
     if compress is not None:
         at_s = start.value * compress.from_s / compress.to_s
-        into = f"{format_duration(at_s)} into the {format_duration(compress.from_s)}, "
-    detail = f"{into}by time of arrival; ordering failed for {format_duration(lasted.value)}; {back}"
+        into = f"{format_duration(at_s)} into the {format_duration(compress.from_s)}; "
+    detail = f"{into}ordering failed for {format_duration(lasted.value)}; {back}"
     return HeadlineFigure("outage_start", "Broke at", start, detail=detail, tone="bad")
 
 

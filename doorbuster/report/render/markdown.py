@@ -46,6 +46,7 @@ def render_markdown(
     lines += [f"- {markdown_text(text)}" for text in _reasons(verdict, overview)]
     if overview.fix_first:
         lines.append(f"- Fix first: {markdown_text(overview.fix_first)}")
+    lines += [f"- Next: {markdown_text(f'{step.text} {step.command}')}" for step in overview.next_steps]
     lines += [f"- {markdown_text(text)}" for text in overview.confidence]
     lines += [] if overview.question else ["", *_figures(overview), *_channels(overview)]
     if results:
