@@ -35,7 +35,7 @@ def test_a_receiver_that_cannot_be_used_is_refused_before_the_run(doorbuster, sc
     (tmp_path / "file").touch()
     blocked = f"jsonl={tmp_path}/file/x.jsonl"
     done = doorbuster("run", scenario, "--out", tmp_path / "run", "--stream-to", blocked, cwd=tmp_path)
-    assert (done.returncode, "cannot write" in done.stderr) == (2, True)
+    assert (done.returncode, "x.jsonl: cannot be written: " in done.stderr) == (2, True)
     assert not (tmp_path / "run" / "run.sqlite").exists()
 
 
