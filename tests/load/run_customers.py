@@ -128,6 +128,9 @@ class Person(Customer):
                 self.step(self.shop.swallow)
                 gevent.sleep(0.01)
 
+    def return_order(self) -> None:
+        """Do nothing."""
+
     def order_status(self) -> None:
         self.step(self.shop.order_status)
 

@@ -38,6 +38,17 @@ def test_whatever_a_journey_raises_drops_its_customer(visit, flaky):
     assert len(seen.events) == len(RAISED)
 
 
+def test_a_journey_without_a_step_has_not_served_its_customer(visit, flaky):
+    seen = visit(
+        lambda _: flaky.Reply(),
+        WEB.format(journey="return_order"),
+        [["web", "return_order", 0.0]],
+        raises=True,
+    )
+    assert seen.left == {("web", "dropped", "", "script_exception"): 1}
+    assert seen.events == [("script_exception", "journey return_order ended without a step")]
+
+
 def test_a_journey_that_catches_the_end_of_its_visit_has_not_been_served(visit, first, flaky):
     journey = "comparison_shopping"
     seen = visit(first(flaky.Reply("no", status=500)), WEB.format(journey=journey), [["web", journey, 0.0]])

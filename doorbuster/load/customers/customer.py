@@ -154,6 +154,9 @@ class Customer(StepRunner, User):
                 outcome, step, cause = end.outcome, end.step, end.cause
             elif self.is_stopped:
                 outcome, step, cause = Outcome.DROPPED, self.at_step, self.shared.stop_cause
+            elif not self.at_step:
+                self.shared.script_failed(f"journey {self.arrival.journey} ended without a step")
+                outcome, cause = Outcome.DROPPED, Cause.SCRIPT_EXCEPTION
         finally:
             self._leave(outcome, step, cause)
 
