@@ -26,6 +26,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             file.write(" ".join(reason.removeprefix("Skipped: ").split()) + "\n")
 
 
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Refuse Locust outside tests/load: it would turn threads of later tests into greenlets."""
+    monkey = sys.modules.get("gevent.monkey")
+    is_of_locust = item.path.parent == ROOT / "tests" / "load"
+    if not is_of_locust and monkey is not None and monkey.is_module_patched("threading"):
+        pytest.exit(f"{item.nodeid} imported Locust, which patches this process; move it to tests/load")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT
