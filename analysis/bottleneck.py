@@ -210,7 +210,7 @@ def _causes(found: Bottleneck) -> tuple[CauseEvidence, ...]:
         return ()
     tracking = "; the latency rose with its use" if one.tracks else ""
     evidence = f"{_capital(one.name)}: {_fullness(one)}, {_timing(found)}{tracking}."
-    advice = f"Give {one.name} more room, or use it less per request."
+    advice = f"Add capacity to {one.name}, or use less of it per request."
     because = f"the limit of {one.name} was reached"
     share = one.in_trouble if one.in_trouble is not None else one.highest
     return (

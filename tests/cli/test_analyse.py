@@ -75,7 +75,7 @@ def test_the_verdict_and_what_matters_fit_on_one_screen(said):
         "FAIL",
         "Could order, web",
         "Sales lost",
-        "Broke at",
+        "Broke for arrivals from",
         "Capacity",
         "planned",
         "Why",

@@ -269,7 +269,8 @@ def test_what_is_counted_is_not_halved():
         ("M1 2L1 5L4 5L4 5L9 5", "M1 2V5H9"),
         ("M0 0L5 0L3 0L3 4z", "M0 0H5H3V4z"),  # back over itself: its ends stay
         ("M0 0L1 1L2 2L2 0z", "M0 0L1 1L2 2V0z"),
-        ("M0 0H4L6 0M7 7L7 9L7 10", "M0 0H4H6M7 7V10"),
+        ("M0 0H4L6 0M7 7L7 9L7 10", "M0 0H4H6M7 7v3"),
+        ("M100.1 20L110.2 31.5L110.2 21L99.9 21z", "M100.1 20l10.1 11.5V21H99.9z"),
         ("M0 0C1 1 2 2 3 3L3 3", "M0 0C1 1 2 2 3 3L3 3"),
     ],
 )

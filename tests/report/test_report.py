@@ -156,7 +156,7 @@ def test_every_id_is_used_once_and_every_reference_has_its_id(failed):
 def test_the_order_of_the_page_is_verdict_facts_thresholds_sections_method(failed):
     text = words((failed / "index.html").read_text(encoding="utf-8"))
     order = [
-        "FAIL", "Could order", "Sales lost", "Broke at", "Capacity", "Customers per second",
+        "FAIL", "Could order", "Sales lost", "Broke for arrivals from", "Capacity", "Customers per second",
         "Why", "What to fix first", "Next", "Confidence",
         "Which thresholds were met?", "Customers and orders", "Could customers browse and order",
         "Did every order arrive",
@@ -354,7 +354,7 @@ def test_the_summary_for_programs_carries_every_number(failed, open_peak):
 def test_the_summary_for_a_pull_request_starts_with_the_verdict(failed):
     lines = (failed / "summary.md").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("### ❌ FAIL: ")
-    assert "| Could order, web | Sales lost | Broke at | Capacity |" in lines
+    assert "| Could order, web | Sales lost | Broke for arrivals from | Capacity |" in lines
     assert sum(line.startswith(("| ✗ fail", "| ✓ pass", "| ! warn")) for line in lines) == 8
 
 

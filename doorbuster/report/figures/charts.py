@@ -366,7 +366,7 @@ def _compact(svg: str, element_id: str) -> str:
 
 
 def _root(match: re.Match[str]) -> str:
-    return f'<svg viewBox="{match[1]}" aria-hidden="true" preserveAspectRatio="xMidYMid meet">'
+    return f'<svg viewBox="{match[1]}" aria-hidden="true">'
 
 
 def _compact_tag(tag: str, element_id: str) -> str:

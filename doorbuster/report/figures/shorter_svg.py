@@ -38,7 +38,7 @@ def _short_path(path: re.Match[str]) -> str:
     short = _DECIMAL.sub(lambda number: _tenth(number[0]), path[1])
     short = _LETTER.sub(lambda letter: letter[1], short).strip()
     short = _RECTANGLE.sub(r"M\1 \2H\3V\4H\1z", short)
-    return f' d="{_straight(short)}"'
+    return f' d="{_relative(_straight(short))}"'
 
 
 def _straight(path: str) -> str:
@@ -70,6 +70,32 @@ def _continues(before: list[str], at: list[str], to: list[str], axis: int) -> bo
         return False
     first, middle, last = (float(place[axis]) for place in (before, at, to))
     return (middle > first) == (last > middle) and middle != first
+
+
+def _relative(path: str) -> str:
+    """Each line by its distance from the last point where that is shorter; tenths add up exactly."""
+    if not _LINES.fullmatch(path):
+        return path
+    found: list[str] = []
+    at = start = (0, 0)
+    for letter, text in _COMMAND.findall(path):
+        if letter == "z":
+            found.append("z")
+            at = start
+            continue
+        places = [round(10 * float(number)) for number in text.split()]
+        to = {"H": (places[0], at[1]), "V": (at[0], places[0])}.get(letter, tuple(places))
+        if len(to) != 2:
+            return path
+        steps = [end - begin for begin, end in zip(at, to, strict=True)]
+        steps = steps[:1] if letter == "H" else steps[1:] if letter == "V" else steps
+        short = letter.lower() + " ".join(_tenth(str(step / 10)) for step in steps).replace(" -", "-")
+        absolute = f"{letter}{text}"
+        found.append(short if found and len(short) < len(absolute) else absolute)
+        at = to
+        if letter == "M":
+            start = at
+    return "".join(found)
 
 
 def _one_path(paths: re.Match[str]) -> str:

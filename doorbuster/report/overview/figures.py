@@ -147,7 +147,7 @@ def _broke(context: RunContext, customers: Mapping[str, Metric]) -> HeadlineFigu
         at_s = start.value * compress.from_s / compress.to_s
         into = f"{format_duration(at_s)} into the {format_duration(compress.from_s)}; "
     detail = f"{into}ordering failed for {format_duration(lasted.value)}; {back}"
-    return HeadlineFigure("outage_start", "Broke at", start, detail=detail, tone="bad")
+    return HeadlineFigure("outage_start", "Broke for arrivals from", start, detail=detail, tone="bad")
 
 
 def _capacity(context: RunContext, search: Mapping[str, Metric]) -> HeadlineFigure:

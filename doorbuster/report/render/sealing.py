@@ -13,6 +13,9 @@ from collections.abc import Iterable
 
 POLICY = '<meta http-equiv="Content-Security-Policy" content="">'
 """The element that the template of a sealed page has in its head, before its one `<style>`."""
+_SPACE = re.compile(
+    r"/\*[^!].*?\*/|\s+(?=[{}])|(?<=[{};:,])\s+", re.DOTALL
+)  # in a style sheet without such texts
 _SHEET = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 _INLINE = re.compile(r' style="([^"]*)"')
 _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
@@ -33,7 +36,8 @@ def sealed(page: str) -> str:
     parts[::2] = [_INLINE.sub(attribute, part) for part in parts[::2]]
     body = "".join(part if at % 2 == 0 else f"<script>{part}</script>" for at, part in enumerate(parts))
     rules = "".join(f"[data-s='{number}']{{{style}}}\n" for style, number in numbers.items())
-    page = f"{head}{rules}</style>{body}"
+    start, own = head.split("<style>", 1)
+    page = f"{start}<style>{_SPACE.sub('', own + rules)}</style>{body}"
     sheet = _SHEET.search(page)
     assert sheet is not None, "the page has a style sheet"
     policy = _policy(sheet[1], _SCRIPT.findall(body))
