@@ -23,6 +23,7 @@ import numpy as np
 
 from doorbuster.records.histogram import Histogram, middle_us
 from doorbuster.report.analysis_main import main
+from doorbuster.report.formatting import format_number
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import Cell, Column, Metric, Section, Table, present, without_customers
 from doorbuster.stats.littles_law import LittleCheck, check_little, utilisation_ratio
@@ -136,9 +137,9 @@ def _findings(little: Little | None, used: Utilisation | None) -> list[str]:
     found = []
     if little is not None and little.violated:
         found.append(
-            f"Little's law is violated: on average {little.check.in_system:.3g} customers were counted in "
-            f"the shop, but arrivals and visits give {little.check.expected:.3g}. Some customers were not "
-            "recorded or recorded twice, so numbers per customer are unreliable."
+            f"Little's law is violated: on average {format_number(little.check.in_system)} customers were "
+            f"counted in the shop, but arrivals and visits give {format_number(little.check.expected)}. Some "
+            "customers were not recorded or recorded twice, so numbers per customer are unreliable."
         )
     if little is not None and little.left != little.started:
         found.append(
@@ -165,8 +166,9 @@ def _sentence(little: Little | None, findings: Sequence[str]) -> str:
         )
     difference = little.check.difference_ratio or 0.0
     return (
-        f"Yes: on average {little.check.in_system:.3g} customers were counted in the shop, and arrivals and "
-        f"visits give {little.check.expected:.3g}, {format_ratio(abs(difference))} apart (Little's law)."
+        f"Yes: on average {format_number(little.check.in_system)} customers were counted in the shop, and "
+        f"arrivals and visits give {format_number(little.check.expected)}, "
+        f"{format_ratio(abs(difference))} apart (Little's law)."
     )
 
 

@@ -13,6 +13,7 @@ from doorbuster.access_logs.demand_model import DemandModel, length_shares, step
 from doorbuster.access_logs.log_map import OTHER
 from doorbuster.access_logs.visit_groups import visit_groups
 from doorbuster.access_logs.visitors import has_crawler_list
+from doorbuster.report.formatting import format_number
 from doorbuster.report.section import (
     Annotation,
     Chart,
@@ -78,7 +79,7 @@ def _arrivals(model: DemandModel) -> Section:
         ("index of dispersion per second", _index(arrivals.by_second)),
         ("index of dispersion per minute", _index(arrivals.by_minute)),
         ("visits in the shop at once, counted", little.in_system),
-        ("the same by Little's law (rate x duration)", f"{little.expected:,.3g}: they {agree}"),
+        ("the same by Little's law (rate x duration)", f"{format_number(little.expected)}: they {agree}"),
         ("most visits in the shop at once", arrivals.most_at_once),
     )
     censored = tuple(

@@ -72,12 +72,16 @@ def load_step_text(
 def _observe_shop(document: dict[str, Any], scenario: Scenario, metrics_url: str | None) -> None:
     """Keep what thresholds and abort rules need of the embedded shop's metrics, which now is just a URL."""
     abort = dict((document.get("safety") or {}).get("abort") or {})
-    abort = {key: rule for key, rule in abort.items() if "phase:" not in str(key)}
+    phased = {
+        key for key, found in threshold_selectors(abort) if any(tag.name == "phase" for tag in found.tags)
+    }
+    abort = {key: rule for key, rule in abort.items() if str(key) not in phased}
     observe = scenario.observe or Observe()
     if scenario.target.shop is not None and observe.shop:
         named = {name for block in (abort, document.get("thresholds") or {}) for name in _observed(block)}
-        if named and metrics_url is not None:
-            given = dict(document.get("observe") or {})
+        given = dict(document.get("observe") or {})
+        described = given.keys() & {"limits", "resources"}
+        if (named or described) and metrics_url is not None:
             own = shop_observation(metrics_url)
             document["observe"] = {**given, **{key: own[key] | (given.get(key) or {}) for key in own}}
         elif named:

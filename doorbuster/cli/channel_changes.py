@@ -60,7 +60,12 @@ def _points(change: ValueWithInterval | None) -> str:
     """ "−12.4 pp (−18.2 to −6.6)" in percentage points; "–" if unknown, or too wide to say anything."""
     if change is None:
         return "–"
-    if change.low is not None and change.high is not None and change.high - change.low > TOO_WIDE:
+    if (
+        change.low is not None
+        and change.high is not None
+        and change.low <= 0 <= change.high
+        and (change.high - change.low > TOO_WIDE)
+    ):
         return "too few to tell"
     low, high = ("?" if end is None else f"{100 * end:+.1f}" for end in (change.low, change.high))
     return f"{100 * change.value:+.1f} pp ({low} to {high})".replace("-", "−")

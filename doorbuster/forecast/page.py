@@ -8,6 +8,7 @@ from doorbuster.forecast.backtest import BASE
 from doorbuster.forecast.demand_series import HOURS
 from doorbuster.forecast.forecast_result import PERIODS, ForecastResult, MethodScore
 from doorbuster.forecast.quantiles import DemandQuantiles
+from doorbuster.report.formatting import format_number
 from doorbuster.report.section import Annotation, Cell, Chart, Column, Metric, Section, Series, Table
 from doorbuster.units import format_count, format_estimate, round_to_three_digits
 
@@ -34,8 +35,8 @@ def forecast_sentence(found: ForecastResult) -> str:
     return (
         f"The busiest day around {day_name(found.peak_day)} brings {format_estimate(day.median)} "
         f"{found.measure} (90 % interval {_range(day.low90, day.high90)}); its busiest hour "
-        f"{format_estimate(second.median)} visits, {found.rate.median:.3g} customers per second "
-        f"({found.rate.low90:.3g} to {found.rate.high90:.3g})."
+        f"{format_estimate(second.median)} visits, {format_number(found.rate.median)} customers per second "
+        f"({format_number(found.rate.low90)} to {format_number(found.rate.high90)})."
     )
 
 

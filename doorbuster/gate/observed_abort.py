@@ -99,6 +99,8 @@ class ObservedWindow:
         second = int(one.seconds[0])
         if not self._select.matches_second(second):
             self._streaks.pop(key, None)
+            if not self._was_evaluated:
+                self._why_not = f"{self._name} was not observed in the phase of the rule"
             return None
         values = values_in_unit(
             self._rule.metric, self._rule.unit, one, self._limit, self._latest_limits.values()

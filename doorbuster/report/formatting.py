@@ -85,7 +85,8 @@ def format_number(value: float) -> str:
     """Three significant digits without an exponent: "13.3", "1,230"; whole numbers as they are."""
     if float(value).is_integer():
         return f"{value:,.0f}"
-    return f"{round_to_three_digits(value):,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    rounded = round_to_three_digits(value)
+    return f"{rounded:,.0f}" if abs(rounded) >= 1000 else f"{rounded:g}"
 
 
 def format_interval(metric: Metric) -> str:

@@ -7,6 +7,7 @@ from datetime import date
 
 from doorbuster.capacity.headroom import PositiveEstimate
 from doorbuster.forecast.page import day_name
+from doorbuster.report.formatting import format_number
 from doorbuster.report.section import (
     Fact,
     Metric,
@@ -84,13 +85,13 @@ def season_sentence(status: SeasonStatus) -> str:
     if status.forecast is None:
         return "The demand of the peak is not forecast yet, so it is unknown whether the shop holds."
     rate = status.forecast.rate
-    ends = f"95 % interval {rate.low95:.3g} to {rate.high95:.3g}"
-    demand = f"{rate.median:.3g} customers per second ({ends})"
+    ends = f"95 % interval {format_number(rate.low95)} to {format_number(rate.high95)}"
+    demand = f"{format_number(rate.median)} customers per second ({ends})"
     if status.reserve is None:
         return f"The peak brings {demand}; {_why_unknown(status)}."
     capacity, headroom = status.reserve.capacity, status.reserve.headroom
     least = "at least " if capacity.at_least else ""
-    takes = f"the shop takes {least}{capacity.value:.3g} customers per second{_interval(capacity)}"
+    takes = f"the shop takes {least}{format_number(capacity.value)} customers per second{_interval(capacity)}"
     text = f"{takes}, the peak brings {demand}"
     probability = headroom.held_probability
     if status.is_contradicted and probability is not None:
@@ -106,7 +107,7 @@ def season_sentence(status: SeasonStatus) -> str:
 
 def _why_unknown(status: SeasonStatus) -> str:
     """Why no capacity is known, and what came of the attempts."""
-    if not status.unusable:
+    if not status.unusable or status.explained:
         return "the capacity of the shop is not measured yet"
     were = "result was" if len(status.unusable) == 1 else f"{len(status.unusable)} results were"
     what = "the only" if len(status.unusable) == 1 else "all"
@@ -116,7 +117,7 @@ def _why_unknown(status: SeasonStatus) -> str:
 def _interval(estimate: PositiveEstimate) -> str:
     if estimate.low is None and estimate.high is None:
         return ""
-    ends = ("?" if end is None else f"{end:.3g}" for end in (estimate.low, estimate.high))
+    ends = ("?" if end is None else f"{format_number(end)}" for end in (estimate.low, estimate.high))
     return f" (95 % interval {' to '.join(ends)})"
 
 

@@ -8,9 +8,10 @@ effect; they follow those that have one, and orders that went wrong come before 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from doorbuster.forecast.forecast_result import ForecastResult
+from doorbuster.report.formatting import format_number
 from doorbuster.report.section import CauseEvidence, Metric, Section
 from doorbuster.season.capacity_evidence import CapacityEvidence
 from doorbuster.season.reserve import Reserve
@@ -143,9 +144,10 @@ def _integrity(run: RunEvidence, day: float | None) -> Iterator[QuickWin]:
         metric = None if orders is None else orders.metrics.get(name)
         if metric is not None and metric.value:
             finding = f"{format_count(metric.value)} {one if metric.value == 1 else several} {what}."
-            yield QuickWin(
-                name, finding, advice, _scaled(run, metric, day), _evidence(run, "orders"), is_integrity=True
-            )
+            effect = _scaled(run, metric, day)
+            if effect is not None and name == "oversold_units":
+                effect = replace(effect, low=None, high=None)  # units of few orders, sold one after another
+            yield QuickWin(name, finding, advice, effect, _evidence(run, "orders"), is_integrity=True)
 
 
 def _isolation(run: RunEvidence, _day: float | None) -> Iterator[QuickWin]:
@@ -212,7 +214,7 @@ def _of_search(search: CapacityEvidence | None, reserve: Reserve | None) -> Iter
     lost = None if reserve is None else reserve.lost_orders
     if lost is not None and lost >= 0.5:
         step = f", and step {found.breaks_at_step} is the slowest" if found.breaks_at_step else ""
-        text = f"Capacity ends at {search.capacity.value:.3g} customers per second{step}."
+        text = f"Capacity ends at {format_number(search.capacity.value)} customers per second{step}."
         advice = "Raise the capacity of that part first, then search again."
         yield QuickWin("capacity", text, advice, Metric(lost, "count"), source)
     if found.recovered is False:

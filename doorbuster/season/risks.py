@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from doorbuster.forecast.forecast_result import ForecastResult
+from doorbuster.report.formatting import format_number
 from doorbuster.scenario import CHANNELS
 from doorbuster.season.capacity_evidence import CapacityEvidence
 from doorbuster.season.commands import SeasonCommands
@@ -68,7 +69,8 @@ def _demand(facts: CoverageFacts) -> Iterator[UncoveredRisk]:
     tested = max([*rates, *(search.capacity.value for search in facts.searches)], default=0.0)
     if tested < wanted:
         yield UncoveredRisk(
-            f"No run and no capacity reached 150 % of the forecast, {wanted:.3g} customers per second.",
+            "No run and no capacity reached 150 % of the forecast, "
+            f"{format_number(wanted)} customers per second.",
             facts.commands.capacity(),
         )
 

@@ -136,6 +136,23 @@ def test_a_load_step_observes_the_embedded_shop_by_its_address():
     assert read_scenario(sweep).safety.abort == {}  # nobody would read the shop's metrics
 
 
+def test_a_load_step_keeps_what_describes_the_embedded_shop_and_every_rule_without_a_phase():
+    text = SCENARIO.replace(
+        "observe: {", "observe: {limits: {shop_connections: shop_connections_limit}, "
+    ).replace('"observed.busy{phase:peak}"', '"observed.busy{deploy_phase:blue}"')
+    text = text.replace("observed.shop_database_waiting: 5 for 9s, ", "").replace(
+        '"observed.utilisation{resource:stock lock}": max<90%, ', ""
+    )
+    made = read_scenario(
+        load_step_text(
+            read_scenario(text), [RateLevel(5, 30)], url="http://127.0.0.1:1", seed=1,
+            metrics_url="http://127.0.0.1:2/metrics",
+        )
+    )  # fmt: skip
+    assert "shop_connections" in made.observe.limits
+    assert list(made.safety.abort) == ["observed.busy{deploy_phase:blue}"]
+
+
 def test_a_load_step_that_an_abort_rule_ended_has_failed():
     meta = SimpleNamespace(
         status="aborted", status_reason="safety.abort observed.busy: at least 95 % for 9 s"

@@ -27,7 +27,7 @@ from doorbuster.forecast.input.time_stamps import TimeStampParser, find_time_zon
 from doorbuster.output.tracking import Advance, unseen
 
 _SATURATED_WORDS = {"1", "true", "yes", "t"}
-_LEAST_COMMON, _LEAST_RATIO = 5, 0.9
+_LEAST_COMMON, _LEAST_SUM, _LEAST_RATIO = 5, 100, 0.9  # few small counts are equal by chance
 ROWS_AT_ONCE = 5_000  # between two reports of progress
 _GRAINS: dict[Grain, str] = {"day": "D", "hour": "h", "minute": "m"}
 
@@ -101,7 +101,8 @@ def _repeated(before: Mapping[datetime, float], own: Mapping[datetime, float]) -
     start, end = max(min(first), min(last)), min(max(first), max(last))
     fewest = min(sum(start <= when <= end for when in moments) for moments in (first, last))
     equal = {when for when in first & last if before[when] == own[when]}
-    return equal if len(equal) >= max(_LEAST_COMMON, _LEAST_RATIO * fewest) else set()
+    by_chance = len(equal) < _LEAST_COMMON and sum(before[when] for when in equal) < _LEAST_SUM
+    return set() if by_chance or len(equal) < _LEAST_RATIO * fewest else equal
 
 
 def _tracked(table: TableRows, size: int, on_progress: Advance) -> TableRows:

@@ -29,13 +29,15 @@ def _delivered(context: RunContext) -> str:
     if context.is_closed:
         users = format_count(context.customers_in_shop.max(initial=0))
         return f"Closed workload: up to {users} users, who send nothing while they wait for an answer."
-    totals = run.outcome_totals()
-    if not totals.planned:
+    by_channel, arrivals = run.outcome_totals_by_channel(), run.arrivals()
+    if not any(one.planned for one in by_channel.values()):
         return "No customer was planned."
-    missing, dropped = totals.in_flight_or_missing, totals.dropped
-    seats = {name: int(one.started.sum()) for name, one in run.arrivals().items() if not one.planned.any()}
-    unplanned = sum(seats.values())
-    count = totals.planned - unplanned or totals.planned  # of agents only, whose customers follow each other
+    seats = {name: int(one.started.sum()) for name, one in arrivals.items() if not one.planned.any()}
+    counted = {name for name in by_channel if name not in seats} or set(by_channel)  # of agents only, they
+    count = sum(by_channel[name].planned for name in counted)
+    dropped = sum(by_channel[name].dropped for name in counted)
+    missing = sum(by_channel[name].in_flight_or_missing for name in counted)
+    unplanned = 0 if counted & seats.keys() else sum(seats.values())
     sent = count - dropped - max(missing, 0)
     who = "visits" if context.is_plain else "customers"
     planned = format_count(count)
@@ -44,13 +46,11 @@ def _delivered(context: RunContext) -> str:
         parts = [
             f"{format_count(n)} {what}" for n, what in ((dropped, "dropped"), (missing, "missing")) if n > 0
         ]
-        text = f"{format_count(sent)} of {planned} planned {who} started ({', '.join(parts)})"
+        text = f"{format_count(sent)} of {planned} planned {who} started and finished ({', '.join(parts)})"
     lateness = run.lateness()
     late_us = quantile_estimate(lateness, 0.99).value_us if lateness.n else None
     late = "" if late_us is None else f", 99 of 100 within {format_duration(late_us / 1e6)} of the plan"
-    others = (
-        f"; {format_count(unplanned)} more in {' and '.join(seats)}" if 0 < unplanned < totals.planned else ""
-    )
+    others = f"; {format_count(unplanned)} more in {' and '.join(seats)}" if unplanned else ""
     return f"{text}{late}{others}."
 
 
