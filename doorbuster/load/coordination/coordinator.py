@@ -14,7 +14,7 @@ from contextlib import ExitStack
 import gevent
 from gevent.event import Event as Flag
 
-from doorbuster.errors import DoorbusterError, RunError
+from doorbuster.errors import DoorbusterError, RunError, RunInterrupted
 from doorbuster.load.coordination.browser_watch import BrowserWatch, start_browsers
 from doorbuster.load.coordination.model import RunEnding, RunRequest, WorkerPool
 from doorbuster.load.coordination.run_preparation import PreparedRun, prepare_run
@@ -49,7 +49,7 @@ class RunCoordinator:
             try:
                 run = prepare_run(self.request, self._workers, self._ending, resources)
                 supervisor = self._supervisor = RunSupervisor(run, self._workers, self._ending)
-                browsers = _start(run, self._workers, resources)
+                browsers = _start(run, self._workers, self._ending, resources)
                 supervisor.supervise()
                 _finish(run, browsers, self._ending, supervisor)
             except DoorbusterError as error:
@@ -75,7 +75,9 @@ class RunCoordinator:
         self._workers.stop_all("aborted")
 
 
-def _start(run: PreparedRun, workers: WorkerPool, resources: ExitStack) -> BrowserWatch | None:
+def _start(
+    run: PreparedRun, workers: WorkerPool, ending: RunEnding, resources: ExitStack
+) -> BrowserWatch | None:
     """Start everything that works during the run; returns the browsers, if the scenario has any."""
     scenario, access = run.request.scenario, run.plan.access
     run.observer.start(run.plan.started_at, run.request.folder)
@@ -88,6 +90,8 @@ def _start(run: PreparedRun, workers: WorkerPool, resources: ExitStack) -> Brows
     if browsers is not None:
         resources.callback(browsers.end_all)
         browsers.record_problems()
+    if ending.is_early:  # while it was planned: a worker would get customers whom nobody starts
+        raise RunInterrupted("stopped before the first customer arrived; there is nothing to report")
     workers.distribute(run.plan)
     return browsers
 

@@ -48,7 +48,8 @@ class RunSupervisor:
             observed = self._observe()
             batches = log.write_queue()
             self._run.notice_clock_steps()
-            if reason := self.reasons.check(batches, observed, at_s=self._run.now_s()):
+            reason = self.reasons.check(batches, observed, at_s=self._run.now_s())
+            if reason and not self._ending.is_early:
                 logger.warning("stopping: %s", reason)
                 log.record("abort", reason)
                 self._ending.end_early(reason, "aborted")

@@ -161,10 +161,9 @@ class RequestExecutor:
         connector, ceiling = self.pool_of(target).connector, self.settings.ceiling
         if ssl_context is not None:
             settings = replace(self.settings, ssl_context=ssl_context)
-            route = settings.route
             connector = Connector(
-                target, settings, hub_resources(), self._clock, proxy=proxy_for(settings, target, route),
-                route=route, opened=self._opened,
+                target, settings, hub_resources(), self._clock,
+                proxy=proxy_for(settings, target, self._route), route=settings.route, opened=self._opened,
             )  # fmt: skip
             if resumed is not None and settings.tls_resumption:
                 connector.session = resumed.session

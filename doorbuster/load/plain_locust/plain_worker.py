@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from locust.runners import STATE_RUNNING, STATE_SPAWNING
 
-from doorbuster.errors import ExitCode
+from doorbuster.errors import ExitCode, ScenarioError
 from doorbuster.load.coordination.messages import CLOSE, RECORD, PlanDiffers, RecordOrder
 from doorbuster.load.coordination.worker_inbox import WorkerInbox
 from doorbuster.load.http.allowed_hosts import NO_HOSTS
@@ -52,12 +52,12 @@ class PlainWorker:
         """The next run: it arrives before Locust's message to start users."""
         order = RecordOrder.from_wire(content)
         self._inbox.begin(order, now=perf_counter(), is_busy=self._recorder is not None)
-        scenario = read_locust_scenario(order.scenario_text)
-        duration_s = scenario.demand.duration_s if scenario.demand is not None else 0.0
-        schedule = visit_schedule(scenario, order.ratios, duration_s)
         try:
+            scenario = read_locust_scenario(order.scenario_text)
+            duration_s = scenario.demand.duration_s if scenario.demand is not None else 0.0
+            schedule = visit_schedule(scenario, order.ratios, duration_s)
             order.schedule.check(schedule)
-        except PlanDiffers as why:
+        except (PlanDiffers, ScenarioError) as why:
             leave(self._environment, why.exit_code, self._environment.runner.quit,
                   reason=f"{why}; this worker ends")  # fmt: skip
             return

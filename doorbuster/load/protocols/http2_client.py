@@ -54,6 +54,14 @@ class Http2Requests(_Base):
         self._shared.clear()
         super().close()
 
+    def _change_route(self, route: Route) -> None:
+        if route != self._route:  # its connections have the old one, and so have their TLS sessions
+            for connection in self._shared.values():
+                connection.retire()
+            self._shared.clear()
+            self._without_http2.clear()
+        super()._change_route(route)
+
     def send_one(
         self, method: str, target: RequestTarget, body: Body, extra: ExtraHeaders, request_name: str,
         timeouts: Timeouts, deadline: float, stream: bool, follows: bool, route: Route | None,

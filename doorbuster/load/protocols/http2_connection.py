@@ -169,8 +169,7 @@ class Http2Connection:
             self._streams.pop(number, None)
             if not (is_whole and stream.is_over):
                 self._abandon(number)
-            for waiting in self._queue[:1]:
-                waiting.news.set()
+            self._wake_next()
             if self.is_closing:
                 self.retire()
 
@@ -198,9 +197,15 @@ class Http2Connection:
             self._wait(stream, self._has_place, deadline, "total_timeout")
         finally:
             self._queue.remove(stream)
+            self._wake_next()
 
     def _has_place(self) -> bool:
         return self.is_closing or self.in_use < self._max_streams
+
+    def _wake_next(self) -> None:
+        """Wake one request that waits for a place; it wakes the next one, since several may be free."""
+        for waiting in self._queue[:1]:
+            waiting.news.set()
 
     def _send_body(self, number: int, stream: Http2Stream, body: bytes, deadline: float) -> bool:
         """Send the body as the server's windows and the socket allow it; whether all of it was sent.

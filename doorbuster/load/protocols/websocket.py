@@ -42,6 +42,7 @@ from doorbuster.storefronts import Rejected
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_KEPT_BYTES = 4 * 1024 * 1024
+MESSAGE_BYTES = 64  # that Python keeps for a message beside its content
 CLOSED = "closed"
 _SCHEMES = {"ws": "http", "wss": "https"}
 
@@ -179,7 +180,7 @@ class WebSocket:
         while True:
             self._wait(lambda: self._messages, "total_timeout")
             message = self._messages.popleft()
-            self._kept_bytes -= len(message)
+            self._kept_bytes -= len(message) + MESSAGE_BYTES
             if self._live is not None and self._kept_bytes <= MAX_KEPT_BYTES:
                 self._live.read()
             if wanted(message):
@@ -229,7 +230,8 @@ class WebSocket:
 
     def _apply(self, event: Event) -> None:
         if isinstance(event, TextMessage | BytesMessage):
-            self._parts.append(event.data)
+            if event.data:
+                self._parts.append(event.data)
             self._parts_length += len(event.data)
             if self._parts_length > MAX_MESSAGE_BYTES:
                 self._say_goodbye(CloseReason.MESSAGE_TOO_BIG)
@@ -237,7 +239,7 @@ class WebSocket:
             if event.message_finished:
                 empty: Any = "" if isinstance(event, TextMessage) else b""
                 self._messages.append(empty.join(self._parts))
-                self._kept_bytes += self._parts_length
+                self._kept_bytes += self._parts_length + MESSAGE_BYTES
                 self._parts, self._parts_length = [], 0
                 self._news.set()
         elif isinstance(event, Ping):

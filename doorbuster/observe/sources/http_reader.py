@@ -105,5 +105,7 @@ def _read_body(answer: http.client.HTTPResponse) -> bytes:
             raise SourceError(f"the answer is longer than {MAX_BYTES // 2**20} MB")
         if time.monotonic() > until:
             raise SourceError(f"the answer took longer than {LIMIT_S:g} s")
+    if answer.length:  # read1 does not raise for it
+        raise SourceError("the server closed the connection within the answer")
     answer.close()  # lets the connection take another request
     return bytes(body)

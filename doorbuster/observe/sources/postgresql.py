@@ -37,6 +37,10 @@ class PostgresqlSource:
             psycopg.conninfo.conninfo_to_dict(dsn)
         except psycopg.Error:  # its message would quote the address
             raise SourceError("its address must be postgresql://user:password@host:port/database") from None
+        is_url = dsn.startswith(("postgresql://", "postgres://"))
+        credentials = dsn.partition("://")[2].partition("?")[0].rpartition("@")[0] if is_url else ""
+        if "@" in credentials or "/" in credentials:  # messages would quote its end as the host
+            raise SourceError("its address has a password with @ or /, which must be written as %40 and %2F")
         self._library: Any = psycopg
         self._name, self._dsn = name, dsn
         self._connection: Any = None
