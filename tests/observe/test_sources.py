@@ -505,8 +505,7 @@ def test_mysql_states_connections_and_row_locks(mariadb, source, monkeypatch):
     server.send_signal(signal.SIGSTOP)
     try:
         with pytest.raises(SourceError, match="timed out"):
-            for _ in range(100):  # its threads stop one after the other
-                list(found.read())
+            _ = [list(found.read()) for _ in range(100)]  # its threads stop one after the other
     finally:
         server.send_signal(signal.SIGCONT)
     assert until(lambda: values(found.read())[waiting] == 0)
