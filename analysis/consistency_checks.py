@@ -23,11 +23,10 @@ import numpy as np
 
 from doorbuster.records.histogram import Histogram, middle_us
 from doorbuster.report.analysis_main import main
-from doorbuster.report.formatting import format_number
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import Cell, Column, Metric, Section, Table, present, without_customers
 from doorbuster.stats.littles_law import LittleCheck, check_little, utilisation_ratio
-from doorbuster.units import format_count, format_ratio
+from doorbuster.units import format_count, format_number, format_ratio
 
 TOLERANCE_RATIO = 0.02
 MAX_CHANCE_RATIO = 0.1  # above this a run is too small for a result

@@ -107,6 +107,14 @@ def format_estimate(count: float) -> str:
     return format_count(round(round_to_three_digits(count)))
 
 
+def format_number(value: float) -> str:
+    """Three significant digits without an exponent: "13.3", "1,230"; whole numbers as they are."""
+    if float(value).is_integer():
+        return f"{value:,.0f}"
+    rounded = round_to_three_digits(value)
+    return f"{rounded:,.0f}" if abs(rounded) >= 1000 else f"{rounded:g}"
+
+
 def round_to_three_digits(value: float) -> float:
     """The number with three significant digits."""
     return float(f"{value:.3g}")

@@ -13,7 +13,6 @@ from doorbuster.access_logs.demand_model import DemandModel, length_shares, step
 from doorbuster.access_logs.log_map import OTHER
 from doorbuster.access_logs.visit_groups import visit_groups
 from doorbuster.access_logs.visitors import has_crawler_list
-from doorbuster.report.formatting import format_number
 from doorbuster.report.section import (
     Annotation,
     Chart,
@@ -27,7 +26,7 @@ from doorbuster.report.section import (
 )
 from doorbuster.stats.dispersion import DispersionEstimate
 from doorbuster.stats.proportion import clopper_pearson
-from doorbuster.units import format_duration
+from doorbuster.units import format_duration, format_number
 
 _MOST_POINTS = 240
 _MOST_ROWS = 40

@@ -8,9 +8,8 @@ from doorbuster.forecast.backtest import BASE
 from doorbuster.forecast.demand_series import HOURS
 from doorbuster.forecast.forecast_result import PERIODS, ForecastResult, MethodScore
 from doorbuster.forecast.quantiles import DemandQuantiles
-from doorbuster.report.formatting import format_number
 from doorbuster.report.section import Annotation, Cell, Chart, Column, Metric, Section, Series, Table
-from doorbuster.units import format_count, format_estimate, round_to_three_digits
+from doorbuster.units import format_count, format_estimate, format_number, round_to_three_digits
 
 METHOD = (
     (

@@ -18,8 +18,8 @@ from doorbuster.units import (
     format_count,
     format_duration,
     format_money,
+    format_number,
     format_ratio,
-    round_to_three_digits,
 )
 
 NOT_KNOWN = "–"
@@ -79,14 +79,6 @@ def format_value(value: float | None, unit: Unit) -> str:
             if currency is None:
                 return format_number(value)
             return format_money(value, currency)
-
-
-def format_number(value: float) -> str:
-    """Three significant digits without an exponent: "13.3", "1,230"; whole numbers as they are."""
-    if float(value).is_integer():
-        return f"{value:,.0f}"
-    rounded = round_to_three_digits(value)
-    return f"{rounded:,.0f}" if abs(rounded) >= 1000 else f"{rounded:g}"
 
 
 def format_interval(metric: Metric) -> str:

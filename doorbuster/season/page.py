@@ -7,7 +7,6 @@ from datetime import date
 
 from doorbuster.capacity.headroom import PositiveEstimate
 from doorbuster.forecast.page import day_name
-from doorbuster.report.formatting import format_number
 from doorbuster.report.section import (
     Fact,
     Metric,
@@ -17,7 +16,7 @@ from doorbuster.season.indicators import LABELS, Colour, Reading, limit_text
 from doorbuster.season.season_status import SeasonStatus
 from doorbuster.season.sections import season_sections
 from doorbuster.season.wording import counted, probability_text
-from doorbuster.units import format_estimate, format_money
+from doorbuster.units import format_estimate, format_money, format_number
 
 TONES: dict[str, str] = {
     "yes": "pass", "probably": "inconclusive", "probably not": "fail", "no": "fail",

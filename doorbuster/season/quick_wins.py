@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from doorbuster.forecast.forecast_result import ForecastResult
-from doorbuster.report.formatting import format_number
 from doorbuster.report.section import CauseEvidence, Metric, Section
 from doorbuster.season.capacity_evidence import CapacityEvidence
 from doorbuster.season.reserve import Reserve
 from doorbuster.season.run_evidence import RunEvidence
 from doorbuster.stats.proportion import clopper_pearson
-from doorbuster.units import format_count, format_estimate, format_ratio
+from doorbuster.units import format_count, format_estimate, format_number, format_ratio
 
 _RETRIES = 1.1  # attempts per request from which retries are reported
 # "Below 10 % barely used, 30 to 70 % improvable, above 80 % healthy" (Hypernode).

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import date
 
 from doorbuster.forecast.forecast_result import ForecastResult
-from doorbuster.report.formatting import format_number
 from doorbuster.scenario import CHANNELS
 from doorbuster.season.capacity_evidence import CapacityEvidence
 from doorbuster.season.commands import SeasonCommands
 from doorbuster.season.run_evidence import RunEvidence
 from doorbuster.season.what_if import WhatIf
+from doorbuster.units import format_number
 
 _OLD_SEARCH_DAYS = 42  # a release cycle of four to six weeks
 _OLD_RUN_DAYS = 7

@@ -14,8 +14,9 @@ from itertools import pairwise
 
 from doorbuster.output import one_line
 from doorbuster.report.figures.palette import series_style
-from doorbuster.report.formatting import format_clock, format_number
+from doorbuster.report.formatting import format_clock
 from doorbuster.report.section import Chart
+from doorbuster.units import format_number
 
 VIEW = 1000.0  # width and height of the picture's own units
 CLOCK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from doorbuster.gate import ThresholdResult, Verdict
 from doorbuster.gate.threshold_result import failed_only_against_baseline
 from doorbuster.records.reader import Run
-from doorbuster.report.formatting import format_number, started_at
+from doorbuster.report.formatting import started_at
 from doorbuster.report.overview.cause import lead_cause
 from doorbuster.report.overview.channels import channel_rows
 from doorbuster.report.overview.confidence import confidence
@@ -17,7 +17,7 @@ from doorbuster.report.overview.peak_chart import peak_chart
 from doorbuster.report.overview.values import ChannelChange, HeadlineFigure, Overview
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import Metric, Section
-from doorbuster.units import format_duration
+from doorbuster.units import format_duration, format_number
 
 MAX_WHY = 3
 NO_CHANGES: Mapping[str, ChannelChange] = {}
