@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from doorbuster.records.batch import Exemplar
+from doorbuster.records.outcome import Cause
 from doorbuster.records.reader import Run
 from doorbuster.records.secondary_metrics import CounterKey
 from doorbuster.report.analysis_main import main
@@ -100,7 +101,7 @@ def _sentence(run: Run, errors: Mapping[str, Sequence[int]]) -> str:
     if not failed:
         return f"None of {format_count(total)} requests failed or was abandoned."
     share = f"{format_ratio(failed / total)} of {format_count(total)} requests"
-    if set(errors) == {"patience"}:
+    if set(errors) == {Cause.PATIENCE}:
         return f"No request ended in an error; customers lost patience with {share}."
     cause, counts = next(iter(errors.items()))
     most = f"{cause.replace('_', ' ')} ({format_ratio(sum(counts) / failed)} of them)"
@@ -326,7 +327,7 @@ def _exemplar_table(
             columns.append(Column(name))
             rows = [(*row, text) for row, text in zip(rows, texts, strict=True)]
     notes = (
-        ["Of each channel, journey and step, at most one request per report of a worker (each second)."]
+        ["The slowest request of each channel, journey, step and outcome in each second of a worker."]
         if exemplars[0].kind != "error"
         else []
     )

@@ -445,7 +445,7 @@ def _server_findings(steps: Sequence[ServerTimes], hits: Mapping[str, Counter[st
         entry, mean_ms = max(step.reported.items(), key=lambda item: item[1])
         share = format_ratio(min(1.0, mean_ms / step.mean_ms)) if step.mean_ms else "none"
         found.append(
-            f"By Server-Timing, {share} of the time of {step.name} is {entry} "
+            f"By Server-Timing, {share} of the time of {step.name} is {_entry_name(entry)} "
             f"({format_duration(mean_ms / 1e3)} of {format_duration(step.mean_ms / 1e3)}; "
             f"{format_count(step.sampled)} answers sampled)."
         )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from doorbuster.stats.difference import ValueWithInterval
 
 METRICS = ("can_order", "can_browse")
-TOO_WIDE = 0.4  # an interval of 40 percentage points and more
+TOO_WIDE = 0.4  # an interval of more than 40 percentage points
 _TONES: dict[str, Tone] = {"worse": "bad", "better": "good"}
 
 
@@ -64,7 +64,7 @@ def _points(change: ValueWithInterval | None) -> str:
         change.low is not None
         and change.high is not None
         and change.low <= 0 <= change.high
-        and (change.high - change.low > TOO_WIDE)
+        and change.high - change.low > TOO_WIDE
     ):
         return "too few to tell"
     low, high = ("?" if end is None else f"{100 * end:+.1f}" for end in (change.low, change.high))

@@ -30,7 +30,7 @@ from doorbuster.scenario.thresholds.metrics import OBSERVED
 from doorbuster.units import format_duration
 
 MAX_MISSED = 3  # readings that may be missing in a row
-MAX_GAP_S = 300.0  # of values that the target sends when it likes, as in Prometheus
+MAX_GAP_S = 300.0  # of values that the target sends at intervals of its own, such as StatsD
 _WORDS = {">=": "{} or more", ">": "more than {}", "<=": "{} or less", "<": "less than {}"}
 
 _SeriesKey = tuple[str, str, str]

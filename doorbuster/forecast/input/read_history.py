@@ -109,14 +109,14 @@ def _tracked(table: TableRows, size: int, on_progress: Advance) -> TableRows:
     """The table, whose rows report how much of `size` was read."""
 
     def rows() -> Iterator[tuple[int, Sequence[str]]]:
-        told = 0.0
+        reported = 0.0
         for number, row in enumerate(table.rows, 1):
             yield row
             if number % ROWS_AT_ONCE == 0 and table.row_count:
                 read = size * min(1.0, number / table.row_count)
-                on_progress(read - told)
-                told = read
-        on_progress(size - told)
+                on_progress(read - reported)
+                reported = read
+        on_progress(size - reported)
 
     return replace(table, rows=rows())
 

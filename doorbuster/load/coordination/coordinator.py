@@ -90,7 +90,7 @@ def _start(
     if browsers is not None:
         resources.callback(browsers.end_all)
         browsers.record_problems()
-    if ending.is_early:  # while it was planned: a worker would get customers whom nobody starts
+    if ending.is_early:  # interrupted during the planning: workers that have stopped start no customers
         raise RunInterrupted("stopped before the first customer arrived; there is nothing to report")
     workers.distribute(run.plan)
     return browsers

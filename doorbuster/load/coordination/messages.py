@@ -249,8 +249,8 @@ class Assignment(PlanMessage):
         """The part of `worker`, with the schedule that it computes itself.
 
         Raises:
-            MessageRefused: the scenario cannot be read.
-            PlanDiffers: the schedule is another one.
+            MessageRefused: an address or a catalogue is malformed.
+            PlanDiffers: the scenario cannot be read here, or its schedule is not the master's.
         """
         try:
             scenario = read_scenario(self.scenario_text, file=self.scenario_name)

@@ -61,7 +61,7 @@ class PreparedRun:
             self.record_clock_step("the clock of the load generator", step_s)
 
     def record_clock_step(self, whose: str, step_s: float) -> None:
-        """Record that a clock was set by so many seconds, and say so."""
+        """Record and report that a clock was set, by `step_s` seconds."""
         sentence = step_sentence(whose, step_s)
         note(sentence)
         self.log.record(CLOCK_STEP, sentence)

@@ -2,7 +2,7 @@
 
 Rules:
 - A run is assigned to a worker once, near its start, and not while another one goes on.
-- A row of the schedule belongs to a worker once, however often it is told to take it over.
+- A row of the schedule is started once, however many messages assign it to this worker.
 - Messages of another run than the current one have no effect.
 """
 
@@ -19,7 +19,7 @@ MAX_LATE_S = 60.0  # long after this, the master has given the worker up
 
 
 class WorkerInbox:
-    """The runs of one worker, as its master has told it."""
+    """The runs that a master has assigned to one worker."""
 
     def __init__(self, worker: str) -> None:
         self._worker = worker

@@ -278,7 +278,7 @@ class WebSocket:
         self._news.set()
 
     def _lost(self, failure: RequestFailed) -> None:
-        """The connection has ended; whoever waits for something, or asks for it next, hears why."""
+        """The connection has ended: the current wait, or the next one, raises the reason."""
         if self._failure is None:
             self._failure = failure
         if self._live is not None:

@@ -33,7 +33,9 @@ def _delivered(context: RunContext) -> str:
     if not any(one.planned for one in by_channel.values()):
         return "No customer was planned."
     seats = {name: int(one.started.sum()) for name, one in arrivals.items() if not one.planned.any()}
-    counted = {name for name in by_channel if name not in seats} or set(by_channel)  # of agents only, they
+    counted = {name for name in by_channel if name not in seats} or set(
+        by_channel
+    )  # seats only where nothing else is planned
     count = sum(by_channel[name].planned for name in counted)
     dropped = sum(by_channel[name].dropped for name in counted)
     missing = sum(by_channel[name].in_flight_or_missing for name in counted)
@@ -41,15 +43,16 @@ def _delivered(context: RunContext) -> str:
     sent = count - dropped - max(missing, 0)
     who = "visits" if context.is_plain else "customers"
     planned = format_count(count)
-    text = f"All {planned} planned {who} started"
+    text, on_time = f"All {planned} planned {who} started", ", 99 of 100"
     if sent < count:
         parts = [
             f"{format_count(n)} {what}" for n, what in ((dropped, "dropped"), (missing, "missing")) if n > 0
         ]
         text = f"{format_count(sent)} of {planned} planned {who} started and finished ({', '.join(parts)})"
+        on_time = "; 99 of 100 started"
     lateness = run.lateness()
     late_us = quantile_estimate(lateness, 0.99).value_us if lateness.n else None
-    late = "" if late_us is None else f", 99 of 100 within {format_duration(late_us / 1e6)} of the plan"
+    late = "" if late_us is None else f"{on_time} within {format_duration(late_us / 1e6)} of the plan"
     others = f"; {format_count(unplanned)} more in {' and '.join(seats)}" if unplanned else ""
     return f"{text}{late}{others}."
 

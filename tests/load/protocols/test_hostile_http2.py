@@ -6,12 +6,12 @@ import contextlib
 import queue
 import socket
 import ssl
-import subprocess
 import threading
 import time
 
 import gevent
 import pytest
+from tls_server import make_certificate
 
 from doorbuster.load.exchange import CurrentStep
 from doorbuster.load.http.client import HttpClient
@@ -93,11 +93,7 @@ class Peer:
 @pytest.fixture(scope="module")
 def tls_files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-keyout", "key.pem", "-out", "cert.pem", "-days", "1", "-subj", "/CN=127.0.0.1",
-         "-addext", "subjectAltName=IP:127.0.0.1"], cwd=folder, check=True, capture_output=True,
-    )  # fmt: skip
+    make_certificate(folder)
     return folder
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import gevent
 import pytest
+from tls_server import free_port, is_listening, make_certificate
 
 from doorbuster.errors import ScenarioError
 from doorbuster.load.exchange import CurrentStep
@@ -51,17 +51,10 @@ class NginxServer:
 
     def __init__(self, folder, *, http2=True, streams=128, requests=1000):
         self._folder = folder
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            port = found.getsockname()[1]
+        port = free_port()
         (folder / "pages").mkdir()
         (folder / "pages" / "large.bin").write_bytes(os.urandom(3_000_000))
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-             "-keyout", "key.pem", "-out", "cert.pem", "-days", "1", "-subj", "/CN=127.0.0.1",
-             "-addext", "subjectAltName=IP:127.0.0.1"],
-            cwd=folder, check=True, capture_output=True,
-        )  # fmt: skip
+        make_certificate(folder)
         text = CONF.format(port=port, http2="http2" if http2 else "", streams=streams, requests=requests)
         (folder / "nginx.conf").write_text(text)
         self.ca_file = str(folder / "cert.pem")
@@ -69,14 +62,7 @@ class NginxServer:
         self.process = subprocess.Popen(
             ["nginx", "-e", "error.log", "-p", folder, "-c", "nginx.conf"], stderr=subprocess.PIPE
         )
-        for _ in range(100):
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            except OSError:
-                time.sleep(0.05)
-            else:
-                return
-        raise AssertionError(self.process.stderr.read())
+        assert is_listening(port), self.process.stderr.read()
 
     def seen(self, n, method="GET"):
         """The last n lines of the access log, as words; waits for the last to have this method."""

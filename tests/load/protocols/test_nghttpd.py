@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 
 import gevent
 import pytest
+from tls_server import free_port, is_listening, make_certificate
 
 from doorbuster.load.exchange import CurrentStep
 from doorbuster.load.http.settings import HttpSettings
@@ -21,30 +21,16 @@ from doorbuster.load.protocols.http2_client import Http2Client
 
 class NgHttpd:
     def __init__(self, folder, *options):
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            port = found.getsockname()[1]
+        port = free_port()
         (folder / "page").write_bytes(b"hello")
         (folder / "large").write_bytes(os.urandom(2_000_000))
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-             "-keyout", "key.pem", "-out", "cert.pem", "-days", "1", "-subj", "/CN=127.0.0.1",
-             "-addext", "subjectAltName=IP:127.0.0.1"],
-            cwd=folder, check=True, capture_output=True,
-        )  # fmt: skip
+        make_certificate(folder)
         self.folder, self.url, self.ca_file = folder, f"https://127.0.0.1:{port}", str(folder / "cert.pem")
         self.process = subprocess.Popen(
             ["nghttpd", "-d", folder, "-a", "127.0.0.1", *options, str(port), "key.pem", "cert.pem"],
             cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        for _ in range(100):
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            except OSError:
-                time.sleep(0.02)
-            else:
-                return
-        raise AssertionError("nghttpd does not listen")
+        assert is_listening(port), "nghttpd does not listen"
 
     def end(self):
         self.process.terminate()
